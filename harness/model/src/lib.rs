@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The words of Overdraft as data: what was planned, what was done, what was found.
+//!
+//! A leaf crate. It holds shapes and their codecs and nothing that acts: no clock, no network, no
+//! randomness. Every other crate meets the others through these values, so a run can be written to a
+//! folder, read back years later and judged again with the same answer.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`operation`] | what a client asks for and what it is told |
+//! | [`history`] | the stream of events of a run, and calls paired from it |
+//! | [`evidence`] | what the database, the payment provider and the email sink say afterwards |
+//! | [`target`] | the target file: how any service is started, driven and read |
+//! | [`scenario`] | the scenario file: workload, load, faults, thresholds |
+//! | [`fault`] | the faults that a timetable may name |
+//! | [`manifest`] | what a run was made of: seed, plan, world, versions |
+//! | [`verdict`] | verdicts, findings, measurements: what the reports print |
+//! | [`threshold`] | limits in k6's spelling |
+//! | [`span`] | durations as people write them |
+//! | [`codec`] | JSON lines and TOML, with errors that name the place |
+
+pub mod codec;
+pub mod evidence;
+pub mod fault;
+pub mod history;
+pub mod manifest;
+pub mod operation;
+pub mod scenario;
+pub mod span;
+pub mod target;
+pub mod threshold;
+pub mod verdict;

@@ -1,0 +1,108 @@
+//! The faults that a scenario's timetable may name: data only, the injectors live in `faults`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
+
+/// One entry of a timetable: what, from when, for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// When to inject, after driving began.
+    #[serde(default)]
+    pub at: Span,
+    /// How long until it is healed; none means until settling begins, when everything is healed.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub length: Option<Span>,
+    /// What to inject.
+    pub fault: Fault,
+}
+
+/// A fault and how hard it hits. Shares are between 0 and 1 and are drawn per message, from the seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Fault {
+    /// The email provider answers 503 to everything.
+    EmailDown {},
+    /// The email provider is unreliable, message by message.
+    EmailFlaky {
+        /// Up to this many first attempts of a message answer 500 (drawn between 0 and it).
+        #[serde(default)]
+        fail_attempts: u32,
+        /// Share of messages that are refused for good with 422.
+        #[serde(default)]
+        for_good: f64,
+        /// Share of messages whose first attempt is answered 429.
+        #[serde(default)]
+        rate_limited: f64,
+        /// Share of messages that are accepted while the answer is lost.
+        #[serde(default)]
+        lose_answer: f64,
+        /// Share of messages that are answered after `slow_by`.
+        #[serde(default)]
+        slow: f64,
+        /// How slow the slow ones are.
+        #[serde(default)]
+        slow_by: Span,
+    },
+    /// The payment provider's API answers 500 to a share of the requests, nothing done.
+    StripeErrors {
+        /// Share of requests that fail.
+        share: f64,
+    },
+    /// The payment provider does what it was asked and the answer is lost, for a share of POSTs.
+    StripeLosesAnswers {
+        /// Share of POSTs whose answer is lost.
+        share: f64,
+    },
+    /// Webhooks arrive more than once, in any order, late, and among forged ones.
+    WebhookChaos {
+        /// Each event is delivered between 1 and 1 + this many times.
+        #[serde(default)]
+        duplicates: u32,
+        /// Each event is held back for a random time up to this, which also reorders.
+        #[serde(default)]
+        delay: Span,
+        /// Copies of one event are released together, spread over the instances.
+        #[serde(default)]
+        at_once: bool,
+        /// Share of payments for which forged events of every kind are posted too.
+        #[serde(default)]
+        forged: f64,
+        /// Share of deliveries whose 2xx answer is treated as lost, so that they are retried.
+        #[serde(default)]
+        lose_answer: f64,
+    },
+}
+
+impl Fault {
+    /// The name as the scenario file, the history and the report spell it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::EmailDown {} => "email-down",
+            Self::EmailFlaky { .. } => "email-flaky",
+            Self::StripeErrors { .. } => "stripe-errors",
+            Self::StripeLosesAnswers { .. } => "stripe-loses-answers",
+            Self::WebhookChaos { .. } => "webhook-chaos",
+        }
+    }
+
+    /// Its shares by field name, so that a reader can refuse one outside 0 to 1.
+    #[must_use]
+    pub fn shares(&self) -> Vec<(&'static str, f64)> {
+        match self {
+            Self::EmailDown {} => vec![],
+            Self::EmailFlaky { for_good, rate_limited, lose_answer, slow, .. } => vec![
+                ("for_good", *for_good),
+                ("rate_limited", *rate_limited),
+                ("lose_answer", *lose_answer),
+                ("slow", *slow),
+            ],
+            Self::StripeErrors { share } | Self::StripeLosesAnswers { share } => vec![("share", *share)],
+            Self::WebhookChaos { forged, lose_answer, .. } => {
+                vec![("forged", *forged), ("lose_answer", *lose_answer)]
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The scenario file: a workload, how hard it is driven, what is broken meanwhile, which limits hold.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{fault::Window, span::Span};
+
+/// A scenario file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its id on the command line and in reports.
+    pub id: String,
+    /// One line for a listing.
+    pub title: String,
+    /// What it attacks, for `list` and the report.
+    pub breaks: String,
+    /// Ids of the checks it exists to exercise; one of these left unexercised makes the run unknown.
+    pub proves: Vec<String>,
+    /// What the users do.
+    pub workload: Workload,
+    /// How many users, for how long at most.
+    pub load: Load,
+    /// What is broken, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Window>,
+    /// Limits in k6's spelling: metric (`latency.purchase`, `errors`) to expression (`p(99)<2000`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, String>,
+    /// How long the target may take to become quiet once everything is healed.
+    #[serde(default = "twenty_seconds")]
+    pub settle_within: Span,
+}
+
+/// How hard a scenario is driven.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Users at the same time, each a process of its own.
+    pub users: usize,
+    /// Rounds: each user runs its script this many times.
+    pub rounds: usize,
+    /// Driving ends here even if rounds remain.
+    #[serde(default = "one_minute")]
+    pub at_most: Span,
+}
+
+/// What the users do. Each is a module of the `scenarios` crate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Workload {
+    /// Everybody buys the same lead at the same instant, round after round.
+    FlashSale {
+        /// Credits that a lead costs.
+        price: i64,
+        /// Starting balance of each buyer.
+        balance: i64,
+        /// How often the lead of a round may be sold; rounds take these in turn.
+        max_sales: Vec<i64>,
+    },
+    /// One wallet with credits for a few leads, everybody buys another lead from it at the same instant.
+    WalletDrain {
+        /// Credits that a lead costs.
+        price: i64,
+        /// How many leads the wallet of a round can pay for.
+        affordable: i64,
+    },
+    /// Impatient customers: the same purchase twice at once, replayed, and with the key of another.
+    DoubleClick {
+        /// Credits that a lead costs.
+        price: i64,
+        /// Starting balance of each buyer.
+        balance: i64,
+    },
+    /// Customers buy credits, pay, and spend them while the webhooks come in.
+    WebhookStorm {
+        /// Credits bought per order.
+        credits: i64,
+        /// Credits that a lead costs.
+        price: i64,
+    },
+    /// Customers buy leads while confirmations have to be sent.
+    EmailOutage {
+        /// Credits that a lead costs.
+        price: i64,
+        /// Starting balance of each buyer.
+        balance: i64,
+    },
+}
+
+impl Workload {
+    /// Its name as the scenario file spells it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::FlashSale { .. } => "flash-sale",
+            Self::WalletDrain { .. } => "wallet-drain",
+            Self::DoubleClick { .. } => "double-click",
+            Self::WebhookStorm { .. } => "webhook-storm",
+            Self::EmailOutage { .. } => "email-outage",
+        }
+    }
+}
+
+const fn twenty_seconds() -> Span {
+    Span::from_ms(20_000)
+}
+
+const fn one_minute() -> Span {
+    Span::from_ms(60_000)
+}

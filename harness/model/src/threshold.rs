@@ -1,0 +1,136 @@
+//! Limits in k6's spelling: `p(95)<500`, `rate<0.01`, `max<=2000`, `count<10`.
+
+use std::{fmt, str::FromStr};
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Aggregate {
+    /// A percentile between 0 and 100, of a latency in milliseconds.
+    Percentile(f64),
+    /// The longest latency in milliseconds.
+    Max,
+    /// A share between 0 and 1.
+    Rate,
+    /// A number of occurrences.
+    Count,
+}
+
+/// How it is compared with the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+/// One limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Threshold {
+    /// What is measured.
+    pub aggregate: Aggregate,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// The limit.
+    pub limit: f64,
+}
+
+/// Why a piece of text is not a [`Threshold`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a threshold: write it as k6 does, such as p(95)<500, med<200, max<=2000, rate<0.01 or count<10")]
+pub struct ThresholdError(String);
+
+impl Threshold {
+    /// Whether a measured value keeps the limit.
+    #[must_use]
+    pub fn holds(&self, value: f64) -> bool {
+        match self.comparison {
+            Comparison::Less => value < self.limit,
+            Comparison::LessOrEqual => value <= self.limit,
+            Comparison::Greater => value > self.limit,
+            Comparison::GreaterOrEqual => value >= self.limit,
+        }
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = ThresholdError;
+
+    fn from_str(text: &str) -> Result<Self, ThresholdError> {
+        let wrong = || ThresholdError(text.to_owned());
+        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let at = compact.find(['<', '>']).ok_or_else(wrong)?;
+        let (left, right) = compact.split_at(at);
+        let (comparison, limit) = [
+            ("<=", Comparison::LessOrEqual),
+            (">=", Comparison::GreaterOrEqual),
+            ("<", Comparison::Less),
+            (">", Comparison::Greater),
+        ]
+        .into_iter()
+        .find_map(|(sign, comparison)| Some((comparison, right.strip_prefix(sign)?)))
+        .ok_or_else(wrong)?;
+        let aggregate = match left {
+            "max" => Aggregate::Max,
+            "med" => Aggregate::Percentile(50.0),
+            "rate" => Aggregate::Rate,
+            "count" => Aggregate::Count,
+            _ => {
+                let inside = left.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(wrong)?;
+                let percentile: f64 = inside.parse().map_err(|_| wrong())?;
+                if !(0.0..=100.0).contains(&percentile) {
+                    return Err(wrong());
+                }
+                Aggregate::Percentile(percentile)
+            }
+        };
+        let limit: f64 = limit.parse().map_err(|_| wrong())?;
+        if !limit.is_finite() {
+            return Err(wrong());
+        }
+        Ok(Self { aggregate, comparison, limit })
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.aggregate {
+            Aggregate::Percentile(p) => write!(f, "p({p})")?,
+            Aggregate::Max => f.write_str("max")?,
+            Aggregate::Rate => f.write_str("rate")?,
+            Aggregate::Count => f.write_str("count")?,
+        }
+        f.write_str(match self.comparison {
+            Comparison::Less => "<",
+            Comparison::LessOrEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterOrEqual => ">=",
+        })?;
+        write!(f, "{}", self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_k6_spelling() {
+        let threshold: Threshold = " p(99.9) <= 1500 ".parse().unwrap();
+        assert_eq!(threshold.to_string(), "p(99.9)<=1500");
+        assert!(threshold.holds(1500.0) && !threshold.holds(1500.1));
+        assert_eq!("med<200".parse::<Threshold>().unwrap().aggregate, Aggregate::Percentile(50.0));
+        assert!("rate<0.01".parse::<Threshold>().unwrap().holds(0.0));
+    }
+
+    #[test]
+    fn refuses_what_k6_would_not_understand() {
+        for text in ["", "p(101)<5", "p95<500", "fast", "rate=0", "max<", "count<NaN", "max<inf", "<5"] {
+            assert!(text.parse::<Threshold>().is_err(), "{text} was accepted");
+        }
+    }
+}
