@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The scenario catalogue, the workloads, and the goose driver that applies them.
+//!
+//! A workload is a pure function from scenario and seed to a world and one script per user; goose's own
+//! random numbers decide nothing. The only crate that starts goose.
+
+pub mod catalogue;
+mod draw;
+pub mod driver;
+pub mod script;
+mod workloads;

@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The reference service: a lead marketplace that is correct by construction.
+//!
+//! Workspaces buy credits through Stripe and spend them on leads; partners earn a commission; every
+//! sale and every grant is confirmed by email. The rules about money live in PostgreSQL functions
+//! (`migrations/`), one round trip and one db_tx each. This crate is the shell around them: HTTP,
+//! durable jobs, and the two providers. It knows nothing about the harness that tests it.
+//!
+//! Two entry points: [`migrate`] prepares a database, [`serve`] runs one instance.
+
+mod backoff;
+mod database;
+mod defects;
+mod email;
+mod error;
+mod http;
+mod jobs;
+mod migrate;
+mod problem;
+mod seams;
+mod serve;
+mod settings;
+mod stripe;
+
+pub use defects::{Defect, UnknownDefect};
+pub use error::Error;
+pub use migrate::migrate;
+pub use serve::serve;
+pub use settings::{Secret, Settings, SettingsError};

@@ -1,1 +1,39 @@
-//! Placeholder.
+//! Judges a recorded run: history and evidence in, findings and verdicts out.
+//!
+//! Pure: no clock, no network, no file. The same input gives the same bytes, so `overdraft check DIR` is
+//! the live path. It never meets the target; all it knows was written down by somebody else.
+//!
+//! Two mistakes would be worse than any bug it looks for: to accuse a system that did nothing wrong, and
+//! to be green about something that was never tried. Hence the rules, kept in one place (`trial`):
+//!
+//! - A violation that was seen is `invalid`, whatever else is not known.
+//! - A table that the target does not map, or a target that was still busy when it was read, makes the
+//!   checks that rest on it `unknown`; they say which table.
+//! - A check that saw nothing of its kind is `unknown` where the scenario `proves` it. Elsewhere it is left
+//!   out of the scenario's list: not tried, so not shown as green.
+//! - A check that the target `skip`s is shown as skipped and does not count. `run.exercised` cannot be.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`catalogue`] | what each check means, how it is checked, which incident it would have caught |
+//! | `checks` | one file per check |
+//! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
+//! | `ledger` | sums per workspace, from the books of three keepers |
+//! | `trial` | from what a check saw to its verdict: the rules above |
+//! | `measure` | latencies, concurrency, races, faults, errors |
+//! | `story`, `rows`, `words`, `money` | how a finding is told |
+
+mod case;
+pub mod catalogue;
+mod checks;
+mod judge;
+mod ledger;
+mod measure;
+mod money;
+mod rows;
+mod story;
+mod trial;
+mod words;
+
+pub use checks::thresholds::{LimitError, validate_metric, validate_threshold};
+pub use judge::judge;

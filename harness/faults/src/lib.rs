@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The world around the target, and what goes wrong in it: the payment provider and the email provider.
+//!
+//! Each provider is a real HTTP server with a ledger of its own. A fault is injected with
+//! `inject`, which returns a [`guard::Guard`]: while the guard lives the fault hits, when it drops the
+//! provider is sound again, and its count of effects says whether anything was hit at all.
+//!
+//! Whatever is left to chance here is drawn from the seed and from a name that does not depend on the
+//! machine's scheduler, so that the same seed gives the same fates to the same messages. Nothing here
+//! knows the target, the scenario or the checks.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`stripe`] | checkout, payments, webhook deliveries, forgeries |
+//! | [`email`] | Resend's API, the alert hook |
+//! | [`guard`] | what keeps a fault in place |
+
+// The provider's objects are written out in full, and `json!` recurses once per token.
+#![recursion_limit = "256"]
+
+mod draw;
+pub mod email;
+pub mod guard;
+mod server;
+pub mod stripe;

@@ -78,7 +78,7 @@ pub struct Database {
 }
 
 /// One account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// The target's id for it.
@@ -94,7 +94,7 @@ pub struct Account {
 }
 
 /// One signed line of a transfer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The transfer it belongs to.
@@ -106,7 +106,7 @@ pub struct Entry {
 }
 
 /// One lead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lead {
     /// Its name in this run.
@@ -119,7 +119,7 @@ pub struct Lead {
 }
 
 /// One lead bought by one workspace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Purchase {
     /// The target's id of the purchase; several leads bought at once share it.
@@ -139,7 +139,7 @@ pub struct Purchase {
 }
 
 /// A partner's share of one sale.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commission {
     /// The purchase's id.
@@ -156,7 +156,7 @@ pub struct Commission {
 }
 
 /// Credits that came from outside the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The target's id of the effect.
@@ -174,7 +174,7 @@ pub struct Grant {
 }
 
 /// Credits that were taken back after a refund or a lost dispute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// The target's id of the effect.
@@ -189,7 +189,7 @@ pub struct Reversal {
 }
 
 /// Work that failed for good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetter {
     /// `email`, `webhook` or the target's own word.
@@ -202,7 +202,7 @@ pub struct DeadLetter {
 }
 
 /// Work that is not done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
     /// The target's id.
@@ -230,7 +230,7 @@ pub struct Provider {
 }
 
 /// One checkout session and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Session {
     /// `cs_…`.
     pub session: String,
@@ -252,7 +252,7 @@ pub struct Session {
 }
 
 /// One event of the provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProviderEvent {
     /// `evt_…`.
     pub event: String,
@@ -266,7 +266,7 @@ pub struct ProviderEvent {
 }
 
 /// One delivery attempt of one event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Delivery {
     /// `evt_…`; forged deliveries have an id that the provider never issued.
     pub event: String,
@@ -295,7 +295,7 @@ pub struct EmailSink {
 }
 
 /// One accepted email.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Email {
     /// What it is about, by the target file's rule.
     pub event: String,
@@ -311,7 +311,7 @@ pub struct Email {
 }
 
 /// One refused attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RefusedEmail {
     /// What it is about, by the target file's rule.
     pub event: String,

@@ -1,0 +1,249 @@
+//! What a check is given: one scenario's plan, history and evidence, indexed once for all checks.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
+
+use overdraft_model::{
+    evidence::{Database, Evidence, Grant, Provider, ProviderEvent, Purchase, Session},
+    history::{Call, History},
+    manifest::{Lead, Manifest, Planned, Workspace, World},
+    operation::{Answer, Operation, Outcome},
+};
+
+use crate::measure::Latencies;
+
+/// One scenario, ready to be judged.
+pub(crate) struct Case<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) planned: &'a Planned,
+    pub(crate) history: &'a History,
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) latencies: &'a Latencies,
+    /// Every purchase that was asked for, in order of asking.
+    pub(crate) buys: Vec<Buy<'a>>,
+    /// What was ordered, by session: from `buy-credits` answers that named one.
+    pub(crate) orders: BTreeMap<&'a str, Order<'a>>,
+    /// The provider's sessions by id.
+    pub(crate) sessions: BTreeMap<&'a str, &'a Session>,
+    /// Whether anything was done that involves money from outside.
+    pub(crate) sells_credits: bool,
+    by_op: HashMap<u64, &'a Call>,
+    by_workspace: BTreeMap<&'a str, Vec<usize>>,
+    by_lead: BTreeMap<&'a str, Vec<usize>>,
+    by_session: BTreeMap<&'a str, Vec<&'a Call>>,
+    workspaces: BTreeMap<&'a str, &'a Workspace>,
+    leads: BTreeMap<&'a str, &'a Lead>,
+    purchases: Rows<'a, Purchase>,
+    grants: Rows<'a, Grant>,
+    paid_grants: Rows<'a, Grant>,
+    events: Rows<'a, ProviderEvent>,
+}
+
+/// Rows by the name that they share.
+pub(crate) type Rows<'a, T> = BTreeMap<&'a str, Vec<&'a T>>;
+
+/// Sorts rows by a name; those without one are left out.
+pub(crate) fn grouped<'a, T>(
+    rows: impl IntoIterator<Item = &'a T>,
+    name: impl Fn(&'a T) -> Option<&'a str>,
+) -> Rows<'a, T> {
+    let mut groups = Rows::new();
+    for row in rows {
+        if let Some(name) = name(row) {
+            groups.entry(name).or_default().push(row);
+        }
+    }
+    groups
+}
+
+/// A purchase call, opened up.
+#[derive(Clone)]
+pub(crate) struct Buy<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) workspace: &'a str,
+    pub(crate) leads: &'a [String],
+    pub(crate) key: &'a str,
+    /// The purchase that the answer named.
+    pub(crate) purchase: Option<Cow<'a, str>>,
+}
+
+/// What was ordered with one session.
+pub(crate) struct Order<'a> {
+    pub(crate) credits: i64,
+    pub(crate) workspaces: BTreeSet<&'a str>,
+}
+
+impl<'a> Case<'a> {
+    /// Indexes a scenario. `evidence` must be in its canonical order (`canonical`).
+    pub(crate) fn new(
+        manifest: &'a Manifest,
+        planned: &'a Planned,
+        history: &'a History,
+        evidence: &'a Evidence,
+        latencies: &'a Latencies,
+    ) -> Self {
+        let world = &planned.world;
+        let grants = evidence.database.grants.iter().flatten();
+        let mut case = Self {
+            manifest,
+            planned,
+            history,
+            evidence,
+            latencies,
+            buys: Vec::new(),
+            orders: BTreeMap::new(),
+            sessions: evidence.provider.sessions.iter().map(|session| (session.session.as_str(), session)).collect(),
+            by_op: HashMap::with_capacity(history.calls.len()),
+            by_workspace: BTreeMap::new(),
+            by_lead: BTreeMap::new(),
+            by_session: BTreeMap::new(),
+            sells_credits: !evidence.provider.sessions.is_empty(),
+            workspaces: world.workspaces.iter().map(|row| (row.name.as_str(), row)).collect(),
+            leads: world.leads.iter().map(|row| (row.name.as_str(), row)).collect(),
+            purchases: grouped(evidence.database.purchases.iter().flatten(), |row| Some(&row.workspace)),
+            grants: grouped(grants.clone(), |row| Some(&row.workspace)),
+            paid_grants: grouped(grants, |row| row.session.as_deref()),
+            events: grouped(&evidence.provider.events, |row| row.session.as_deref()),
+        };
+        for call in &history.calls {
+            case.index(call);
+        }
+        case
+    }
+
+    fn index(&mut self, call: &'a Call) {
+        self.by_op.insert(call.op, call);
+        match &call.operation {
+            Operation::Purchase { workspace, leads, key } => {
+                let at = self.buys.len();
+                self.by_workspace.entry(workspace).or_default().push(at);
+                for lead in leads {
+                    self.by_lead.entry(lead).or_default().push(at);
+                }
+                self.buys.push(Buy { call, workspace, leads, key, purchase: named(&call.answer, "purchase") });
+            }
+            Operation::BuyCredits { workspace, credits, .. } => {
+                self.sells_credits = true;
+                if let (Outcome::Ok, Some(session)) = (call.outcome, call.answer.text("session")) {
+                    let fresh = Order { credits: *credits, workspaces: BTreeSet::new() };
+                    self.orders.entry(session).or_insert(fresh).workspaces.insert(workspace);
+                    self.by_session.entry(session).or_default().push(call);
+                }
+            }
+            Operation::Pay { session, .. } | Operation::DeliverWebhook { session: Some(session), .. } => {
+                self.by_session.entry(session).or_default().push(call);
+            }
+            Operation::DeliverWebhook { session: None, .. }
+            | Operation::ReadBalance { .. }
+            | Operation::ReadLead { .. } => {}
+        }
+    }
+
+    /// Who and what existed when the scenario began.
+    pub(crate) fn world(&self) -> &'a World {
+        &self.planned.world
+    }
+
+    /// The target's database.
+    pub(crate) fn database(&self) -> &'a Database {
+        &self.evidence.database
+    }
+
+    /// The payment provider's ledger.
+    pub(crate) fn provider(&self) -> &'a Provider {
+        &self.evidence.provider
+    }
+
+    /// Whether the target was quiet when its state was read, so that two tables can be held together.
+    pub(crate) fn quiet(&self) -> bool {
+        self.evidence.settled.quiescent
+    }
+
+    /// The operation of a number.
+    pub(crate) fn call(&self, op: u64) -> Option<&'a Call> {
+        self.by_op.get(&op).copied()
+    }
+
+    /// Purchases asked for by a workspace.
+    pub(crate) fn buys_of(&self, workspace: &str) -> impl Iterator<Item = &Buy<'a>> {
+        self.by_workspace.get(workspace).into_iter().flatten().map(|at| &self.buys[*at])
+    }
+
+    /// Purchases asked for that named a lead.
+    pub(crate) fn buys_for(&self, lead: &str) -> impl Iterator<Item = &Buy<'a>> {
+        self.by_lead.get(lead).into_iter().flatten().map(|at| &self.buys[*at])
+    }
+
+    /// Order, payment and deliveries of a session, in this order, accepted ones first: what a story about it needs.
+    pub(crate) fn calls_about(&self, session: &str) -> Vec<&'a Call> {
+        let mut calls: Vec<_> = self.by_session.get(session).into_iter().flatten().copied().collect();
+        calls.sort_by_key(|call| (matches!(call.operation, Operation::DeliverWebhook { .. }), call.outcome));
+        calls
+    }
+
+    /// A workspace of this scenario's world.
+    pub(crate) fn workspace(&self, name: &str) -> Option<&'a Workspace> {
+        self.workspaces.get(name).copied()
+    }
+
+    /// A lead of this scenario's world.
+    pub(crate) fn lead(&self, name: &str) -> Option<&'a Lead> {
+        self.leads.get(name).copied()
+    }
+
+    /// Purchase rows of a workspace.
+    pub(crate) fn purchases_of(&self, workspace: &str) -> &[&'a Purchase] {
+        self.purchases.get(workspace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Grants to a workspace.
+    pub(crate) fn grants_of(&self, workspace: &str) -> &[&'a Grant] {
+        self.grants.get(workspace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Grants for each session, whoever received them.
+    pub(crate) fn grants_by_session(&self) -> &Rows<'a, Grant> {
+        &self.paid_grants
+    }
+
+    /// The provider's events about a session.
+    pub(crate) fn events_about(&self, session: &str) -> &[&'a ProviderEvent] {
+        self.events.get(session).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A captured id, whether the target spells it as text or as a number.
+fn named<'a>(answer: &'a Answer, field: &str) -> Option<Cow<'a, str>> {
+    answer.text(field).map(Cow::Borrowed).or_else(|| answer.integer(field).map(|number| Cow::Owned(number.to_string())))
+}
+
+/// The same evidence with the rows of each table in one order, so that no answer depends on the order in
+/// which a database happened to return them.
+pub(crate) fn canonical(evidence: &Evidence) -> Evidence {
+    fn sort<T: Ord>(rows: &mut Option<Vec<T>>) {
+        if let Some(rows) = rows {
+            rows.sort_unstable();
+        }
+    }
+    let mut evidence = evidence.clone();
+    let Database { accounts, entries, leads, purchases, commissions, grants, reversals, dead_letters, jobs } =
+        &mut evidence.database;
+    sort(accounts);
+    sort(entries);
+    sort(leads);
+    sort(purchases);
+    sort(commissions);
+    sort(grants);
+    sort(reversals);
+    sort(dead_letters);
+    sort(jobs);
+    evidence.provider.sessions.sort_unstable();
+    evidence.provider.events.sort_unstable();
+    evidence.provider.deliveries.sort_unstable();
+    evidence.email.accepted.sort_unstable();
+    evidence.email.refused.sort_unstable();
+    evidence.email.alerts.sort_unstable();
+    evidence
+}

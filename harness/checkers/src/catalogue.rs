@@ -1,0 +1,180 @@
+//! What each check means, in plain words: the source of `overdraft explain` and of every report's table.
+
+/// One check, explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckInfo {
+    /// Its stable id; `latency.*` and `errors.*` stand for families.
+    pub id: &'static str,
+    /// A few words for a heading.
+    pub title: &'static str,
+    /// What must hold.
+    pub promise: &'static str,
+    /// How it is checked, and on which evidence.
+    pub how: &'static str,
+    /// Which real incident it would have caught.
+    pub incident: &'static str,
+    /// Where to begin looking when it is broken.
+    pub remedy: &'static str,
+}
+
+/// Every check, in the order of the reports.
+pub static CHECKS: &[CheckInfo] = &[
+    CheckInfo {
+        id: "credits.conserved",
+        title: "No credit from nothing, none into nothing",
+        promise: "each balance = granted + earned - spent - reversed; every transfer sums to zero; every grant was paid for",
+        how: "Per workspace, the accounts of kind `credits` (with `commissions`, and less `debt`, where the target \
+              keeps those apart) against its starting balance, grants, commissions, purchases and reversals. Each \
+              grant against the payment provider's own session and the order in the history. Each transfer, and \
+              each balance against its entries, where entries are mapped. The last reads of the API against the \
+              database. Judged once the target is quiet.",
+        incident: "Starbucks 2015: parallel gift-card transfers turned $15 into $20. AutoGPT PR 10672: $160 + $50 became $260.",
+        remedy: "Write balance and reason in one database transaction, change balances with one UPDATE instead of \
+                 read-then-write, and give each payment a unique row that a second grant cannot pass.",
+    },
+    CheckInfo {
+        id: "credits.never-negative",
+        title: "No balance below zero",
+        promise: "no balance is below zero, at any read, in any answer and in the end",
+        how: "Every balance that the API ever answered, and every account of kind `credits` in the final state. \
+              Debts after a clawback belong on an account of their own.",
+        incident: "Flexcoin 2014: 896 BTC by parallel transfers. Poloniex 2014: 12.3 % of its BTC, while the audit still passed.",
+        remedy: "Let the UPDATE itself demand the funds (`WHERE balance >= price`), keep a CHECK constraint as the \
+                 second line, and lock the account before reading it.",
+    },
+    CheckInfo {
+        id: "leads.capacity",
+        title: "No lead sold beyond its limit",
+        promise: "each lead's sold_count = its purchases <= max_sales; an exclusive lead has one owner",
+        how: "Per lead, purchase rows, distinct buyers that were told ok, sold_count in the database and in every \
+              answer, against the limit with which the harness created it.",
+        incident: "ACIDRain (SIGMOD 2017): 9 of 22 attacks on shops sold more than the inventory held.",
+        remedy: "Take the copy with one conditional UPDATE (`WHERE sold_count < max_sales`) in the transaction of the \
+                 purchase; a count before an insert does not hold under READ COMMITTED.",
+    },
+    CheckInfo {
+        id: "purchase.atomic",
+        title: "Debit and purchase, both or neither",
+        promise: "no debit without a purchase, no purchase without its debit, its price and its commission",
+        how: "Per workspace, what left its account (from the entries where they are mapped, else from its balance) \
+              against the prices of its purchases; each purchase against the lead's price and its one commission; \
+              a purchase of several leads, whole or not at all.",
+        incident: "Twilio 2013: cards were charged before the balance was written; 1.4 % of customers paid for nothing.",
+        remedy: "Put debit, purchase, sold_count and commission into one database transaction; do nothing that can \
+                 fail, such as a call to a provider, between them.",
+    },
+    CheckInfo {
+        id: "effects.at-most-once",
+        title: "Nothing happens twice",
+        promise: "at most one effect per idempotency key, lead and buyer, payment, commission, and email to a recipient",
+        how: "Purchases by key and by buyer and lead, answers under one key, grants by session against the order, \
+              commissions by purchase and lead, and accepted emails by event and recipient. The email provider \
+              absorbs repeats under one key, so a double is one that a real provider would have sent.",
+        incident: "HackerOne 429026: a retest paid out twice. opencode 28402: a retried webhook credited again. \
+                   LaunchNotes: a retry sent the whole batch of emails again.",
+        remedy: "Give every effect a unique key in the database and insert it in the transaction of the effect; send \
+                 emails under a key that stays the same on every retry.",
+    },
+    CheckInfo {
+        id: "acknowledged.durable",
+        title: "What was answered is so",
+        promise: "what was answered ok is there in the end, what was refused is not, nothing is there that nobody asked for",
+        how: "Each purchase that was answered ok against the purchase rows; each key and each buyer's lead that only \
+              ever failed must have none; each unclear answer is resolved one way or the other from the rows.",
+        incident: "Twilio 2013 again: what customers were told and what the books held had parted.",
+        remedy: "Answer after the commit, never before; never roll back or retry under a new identity what was \
+                 already answered.",
+    },
+    CheckInfo {
+        id: "paid.delivered",
+        title: "What was paid is delivered",
+        promise: "within the settle limit every paid session is credited, every email sent or handed to a person, nothing stuck or lost",
+        how: "Once all faults are healed: the provider's paid sessions against the grants, promised confirmations and \
+              receipts against the email provider's ledger, events that were never answered 2xx, jobs left over. A \
+              dead letter counts as handed over only if an alert names its subject.",
+        incident: "A shop whose invoice.paid webhooks failed for 5 days through 4xx answers: 21 payments, nothing delivered.",
+        remedy: "Store the webhook before answering 2xx, work it off with durable retries, and write the email to an \
+                 outbox in the transaction of its cause; alert on every dead letter, by its subject.",
+    },
+    CheckInfo {
+        id: "webhooks.authentic",
+        title: "Forged webhooks change nothing",
+        promise: "unsigned, wrongly signed, altered, stale and foreign webhooks are refused or ignored, and change nothing",
+        how: "Every forged delivery that was answered: 2xx is a violation for a body that cannot be verified (an event \
+              from the other mode may be acknowledged and ignored); grants for their sessions must be paid and no \
+              larger than ordered.",
+        incident: "A grant on an unpaid session: the handler trusted the body of whoever posted it.",
+        remedy: "Verify the signature over the raw body before parsing it, compare in constant time, refuse what is \
+                 older than the tolerance, check `livemode` and `payment_status`.",
+    },
+    CheckInfo {
+        id: "errors.*",
+        title: "Unexpected answers stay within the limit",
+        promise: "unexpected answers (5xx, or none that says what happened) stay within the limit",
+        how: "Operations asked while driving that ended without a clear answer or with 5xx, as a share (`rate`) or a \
+              number (`count`); `errors` over all that clients ask, `errors.<operation>` over one kind.",
+        incident: "An outage that nobody saw, because a run without a single success had no violation either.",
+        remedy: "Look at the error groups of the report: each names operation, status and code.",
+    },
+    CheckInfo {
+        id: "latency.*",
+        title: "Latency stays within the limit",
+        promise: "latency, counted from the moment the client meant to ask, stays within the limit",
+        how: "`latency.<operation>` in milliseconds, over operations asked while driving, from the intended start: time \
+              spent waiting for a slow target counts (no coordinated omission).",
+        incident: "8 of ACIDRain's 22 attacks needed 200 ms between application and database: slowness opens races.",
+        remedy: "Look at the timeline of the report beside the fault windows; then at locks held across round trips.",
+    },
+    CheckInfo {
+        id: "run.exercised",
+        title: "It was really tried",
+        promise: "enough was asked at once, races overlapped, each planned fault took effect and was healed, the run was completed",
+        how: "From the history: an ok of each operation kind of the workload, operations in flight, the overlap of \
+              every race, each fault's injection, healing and effects, and that every check the scenario proves had \
+              something to judge. It never accuses: what was not tried is unknown.",
+        incident: "k6's checks never fail a run, and users trip over it: a green result that tested nothing.",
+        remedy: "Run again on a quieter machine, with more users or a longer drive, and look at the reasons listed.",
+    },
+];
+
+/// The check of an id; for `latency.purchase` and its like, the family.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static CheckInfo> {
+    let family = match id.split_once('.') {
+        Some(("latency", _)) => "latency.*",
+        Some(("errors", _)) => "errors.*",
+        None if id == "errors" => "errors.*",
+        _ => id,
+    };
+    CHECKS.iter().find(|check| check.id == family)
+}
+
+/// What an id promises, for the column `expected`.
+pub(crate) fn promise(id: &str) -> &'static str {
+    find(id).map_or("a check that exists", |check| check.promise)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_families_are_found() {
+        let ids: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
+        assert_eq!(ids.len(), CHECKS.len());
+        assert_eq!(find("latency.purchase").map(|check| check.id), Some("latency.*"));
+        assert_eq!(find("errors").map(|check| check.id), Some("errors.*"));
+        assert_eq!(find("credits"), None);
+    }
+
+    #[test]
+    fn nothing_is_left_unexplained() {
+        for check in CHECKS {
+            for text in [check.title, check.promise, check.how, check.incident, check.remedy] {
+                assert!(text.len() > 10 && !text.contains("  "), "{}: {text}", check.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `run.exercised`: it was really tried. Where not, the run is unknown; it never accuses the target.
+//!
+//! Nothing here depends on how fast the machine is: a slow one makes operations longer, which makes them
+//! overlap more, and no limit is in seconds. A single race that fell apart on a busy machine does not spoil a
+//! run of many; most of them must have overlapped.
+
+use std::collections::BTreeSet;
+
+use overdraft_model::{
+    history::{Call, Phase},
+    operation::{Operation, Outcome},
+    scenario::Workload,
+    verdict::{CheckVerdict, RaceStats, Validity},
+};
+
+use crate::{
+    case::Case,
+    measure,
+    story::Tale,
+    trial::Trial,
+    words::{counted, listed},
+};
+
+pub(crate) const ID: &str = "run.exercised";
+
+/// Judges one scenario, given what its other checks found.
+pub(crate) fn check<'v>(case: &Case<'_>, verdicts: impl Iterator<Item = &'v CheckVerdict>) -> Trial {
+    let mut trial = Trial::new(ID);
+    completed(case, &mut trial);
+    concurrency(case, &mut trial);
+    races(case, &mut trial);
+    faults(case, &mut trial);
+    proofs(case, verdicts.collect(), &mut trial);
+    trial
+}
+
+fn reason(case: &Case<'_>, trial: &mut Trial, why: impl Into<String>) {
+    trial.found(|| Tale::new(case.history, why).end());
+}
+
+/// The run came to its end, and each kind of operation succeeded at least once.
+fn completed(case: &Case<'_>, trial: &mut Trial) {
+    if !case.history.reached(Phase::Done) {
+        reason(case, trial, "the run did not come to its end");
+    }
+    let ok: BTreeSet<&str> = case
+        .history
+        .calls
+        .iter()
+        .filter(|call| call.outcome == Outcome::Ok)
+        .map(|call| call.operation.name())
+        .collect();
+    let oks = case.history.calls.iter().filter(|call| call.outcome == Outcome::Ok).count();
+    trial.saw(oks);
+    trial.fact(format!("{} of {} ended ok", oks, counted(case.history.calls.len(), "operation")));
+    for name in kinds(&case.planned.scenario.workload).iter().filter(|name| !ok.contains(*name)) {
+        let asked = case.history.calls.iter().filter(|call| call.operation.name() == *name);
+        let why = format!("not one {name} succeeded of {} asked", asked.clone().count());
+        trial.found(|| Tale::new(case.history, why).calls(asked.take(3)).end());
+    }
+}
+
+/// What a workload cannot do without.
+const fn kinds(workload: &Workload) -> &'static [&'static str] {
+    match workload {
+        Workload::FlashSale { .. }
+        | Workload::WalletDrain { .. }
+        | Workload::DoubleClick { .. }
+        | Workload::EmailOutage { .. } => &["purchase"],
+        Workload::WebhookStorm { .. } => &["buy-credits", "pay", "deliver-webhook", "purchase"],
+    }
+}
+
+/// Enough was in flight at once: a quarter of the users, at least 2, at most 16.
+fn concurrency(case: &Case<'_>, trial: &mut Trial) {
+    let users = case.planned.scenario.load.users as u64;
+    let wanted = (users / 4).clamp(2, 16).min(users);
+    let by_users =
+        |call: &&Call| call.phase == Phase::Drive && !matches!(call.operation, Operation::DeliverWebhook { .. });
+    let reached = measure::in_flight(case.history.end, case.history.calls.iter().filter(by_users));
+    trial.fact(format!("{reached} in flight at once"));
+    if reached < wanted {
+        reason(
+            case,
+            trial,
+            format!("{} never had more than {reached} operations in flight, wanted {wanted}", counted(users, "user")),
+        );
+    }
+}
+
+/// Races took place, nearly all took part, and most of the races overlapped.
+fn races(case: &Case<'_>, trial: &mut Trial) {
+    let history = case.history;
+    let stats = |race| measure::race_stats(race, history.end, |op| case.call(op));
+    let races: Vec<RaceStats> = history.races.iter().map(stats).collect();
+    let needs = matches!(
+        case.planned.scenario.workload,
+        Workload::FlashSale { .. } | Workload::WalletDrain { .. } | Workload::DoubleClick { .. }
+    );
+    if races.is_empty() {
+        if needs {
+            reason(case, trial, "no race took place");
+        }
+        return;
+    }
+    for race in races.iter().filter(|race| race.took_part * 100 < race.planned * 95) {
+        reason(
+            case,
+            trial,
+            format!("the race for {} had {} of {} planned requests", race.name, race.took_part, race.planned),
+        );
+    }
+    let apart: Vec<&RaceStats> =
+        races.iter().filter(|race| race.overlapped < 2 || race.overlapped * 100 < race.planned * 80).collect();
+    trial.fact(format!("{} of {} overlapped", races.len() - apart.len(), counted(races.len(), "race")));
+    if apart.len() * 5 > races.len() {
+        let names = apart.iter().map(|race| format!("{} ({} of {})", race.name, race.overlapped, race.planned));
+        let why = format!("{} did not overlap: {}", counted(apart.len(), "race"), listed(names, 3));
+        reason(case, trial, why);
+    }
+}
+
+/// Each planned fault was injected, took effect and was healed.
+fn faults(case: &Case<'_>, trial: &mut Trial) {
+    let planned = &case.planned.scenario.faults;
+    for (stats, number) in measure::faults(case.planned, case.history).iter().zip(1..) {
+        let fate = match (stats.from_ms, stats.to_ms) {
+            (None, _) => "was never injected",
+            (Some(_), None) => "was never healed",
+            (Some(_), Some(_)) if stats.effects == 0 => "never took effect",
+            (Some(_), Some(_)) => continue,
+        };
+        reason(case, trial, format!("fault {number}, {}, {fate}", stats.fault));
+    }
+    if !planned.is_empty() {
+        trial.fact(format!("{} planned", counted(planned.len(), "fault")));
+    }
+}
+
+/// Each check that the scenario exists to exercise had something to judge, and so had at least one of all.
+fn proofs(case: &Case<'_>, verdicts: Vec<&CheckVerdict>, trial: &mut Trial) {
+    let judged = |verdict: &&&CheckVerdict| verdict.validity != Validity::Unknown && verdict.evidence > 0;
+    if !verdicts.iter().any(|verdict| judged(&verdict)) {
+        reason(case, trial, "not one check had anything to judge");
+    }
+    for id in case.planned.scenario.proves.iter().filter(|id| *id != ID) {
+        let verdict = verdicts.iter().find(|verdict| verdict.id == *id);
+        let why = match verdict {
+            None => format!("it should prove {id}, which no check answers to"),
+            Some(verdict) if verdict.skipped.is_some() || judged(&verdict) => continue,
+            // A violation without counted evidence is proof enough.
+            Some(verdict) if verdict.validity == Validity::Invalid => continue,
+            Some(verdict) => format!("it should prove {id}, which is unknown: {}", verdict.observed),
+        };
+        reason(case, trial, why);
+    }
+}

@@ -1,0 +1,155 @@
+//! From a whole run to its verdict: each scenario judged, the money summed, the cause named.
+
+use std::collections::BTreeMap;
+
+use overdraft_model::{
+    evidence::{Evidence, RunEvidence},
+    history::History,
+    manifest::{FORMAT, Manifest, Planned},
+    scenario::Scenario,
+    verdict::{CheckVerdict, ScenarioVerdict, Validity, Verdict},
+};
+
+use crate::{
+    case::{self, Case},
+    catalogue,
+    checks::{self, run_exercised},
+    measure,
+    money::Money,
+    trial::{self, Tried},
+    words::counted,
+};
+
+/// Judges a whole run. Pure: the same input gives the same bytes.
+///
+/// `histories` and `evidence` may lack scenarios that never ran or were cut off by a crash: those are
+/// unknown. A scenario that was planned twice takes its histories in order.
+#[must_use]
+pub fn judge(manifest: &Manifest, histories: &[History], evidence: &RunEvidence) -> Verdict {
+    let mut rounds: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut total = Money::default();
+    let mut scenarios = Vec::new();
+    for planned in &manifest.scenarios {
+        let id = planned.scenario.id.as_str();
+        let round = rounds.entry(id).or_default();
+        let history = histories.iter().filter(|history| history.scenario == id).nth(*round);
+        let evidence = evidence.scenarios.iter().filter(|evidence| evidence.scenario == id).nth(*round);
+        *round += 1;
+        let (verdict, money) = scenario(manifest, planned, history, evidence);
+        total.sum(&money);
+        scenarios.push(verdict);
+    }
+    let validity =
+        scenarios.iter().map(|scenario| scenario.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown);
+    Verdict {
+        format: FORMAT,
+        validity,
+        exit_code: match validity {
+            Validity::Valid => 0,
+            Validity::Invalid => 1,
+            Validity::Unknown => 3,
+        },
+        cause: cause(validity, &scenarios),
+        money: total.stakes(),
+        provenance: manifest.provenance.clone(),
+        scenarios,
+    }
+}
+
+fn scenario(
+    manifest: &Manifest,
+    planned: &Planned,
+    history: Option<&History>,
+    evidence: Option<&Evidence>,
+) -> (ScenarioVerdict, Money) {
+    let latencies = history.map(measure::latencies).unwrap_or_default();
+    let evidence = evidence.map(case::canonical);
+    let tried = match (history, &evidence) {
+        (Some(history), Some(evidence)) => {
+            try_all(manifest, &Case::new(manifest, planned, history, evidence, &latencies))
+        }
+        _ => try_nothing(manifest, &planned.scenario),
+    };
+    let mut money = Money::default();
+    tried.iter().for_each(|tried| money.see(&tried.money));
+    let checks: Vec<CheckVerdict> = tried.into_iter().map(|tried| tried.verdict).collect();
+    let counted = checks.iter().filter(|check| check.skipped.is_none());
+    let verdict = ScenarioVerdict {
+        scenario: planned.scenario.id.clone(),
+        title: planned.scenario.title.clone(),
+        validity: counted.map(|check| check.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown),
+        money: money.stakes(),
+        checks,
+        measured: measure::measure(planned, history, evidence.as_ref(), &latencies),
+    };
+    (verdict, money)
+}
+
+/// Every check in catalogue order, `run.exercised` last because it looks at the others.
+fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
+    let scenario = &case.planned.scenario;
+    let mut tried = Vec::new();
+    for (id, check) in checks::STATE {
+        match manifest.skip.get(*id) {
+            Some(reason) => tried.push(without_money(trial::skipped(id, reason))),
+            None => tried.extend(check(case).close(scenario)),
+        }
+    }
+    for (metric, expression) in &scenario.thresholds {
+        match manifest.skip.get(metric) {
+            Some(reason) => tried.push(without_money(trial::skipped(metric, reason))),
+            None => tried.extend(checks::thresholds::check(case, metric, expression).close(scenario)),
+        }
+    }
+    let exercised = run_exercised::check(case, tried.iter().map(|tried| &tried.verdict)).close_as_doubt();
+    tried.push(exercised);
+    tried
+}
+
+/// A scenario of which too little was saved to judge anything.
+fn try_nothing(manifest: &Manifest, scenario: &Scenario) -> Vec<Tried> {
+    let proven = checks::STATE.iter().map(|(id, _)| *id).filter(|id| scenario.proves.iter().any(|proof| proof == id));
+    let ids = proven.chain(scenario.thresholds.keys().map(String::as_str));
+    let verdict = |id: &str| match manifest.skip.get(id) {
+        Some(reason) => trial::skipped(id, reason),
+        None => trial::unknown(id, "no evidence was collected: the run ended before"),
+    };
+    let exercised = trial::unknown(run_exercised::ID, "no evidence was collected: the run ended before");
+    ids.map(verdict).chain([exercised]).map(without_money).collect()
+}
+
+fn without_money(verdict: CheckVerdict) -> Tried {
+    Tried { verdict, money: Money::default() }
+}
+
+/// What decided it, in one sentence.
+fn cause(validity: Validity, scenarios: &[ScenarioVerdict]) -> String {
+    let judged = || {
+        let pairs = scenarios.iter().flat_map(|scenario| scenario.checks.iter().map(move |check| (scenario, check)));
+        pairs.filter(|(_, check)| check.skipped.is_none())
+    };
+    let mut decisive = judged().filter(|(_, check)| check.validity == validity);
+    let first = decisive.next();
+    let (Some((scenario, check)), true) = (first, validity != Validity::Valid) else {
+        return match first {
+            None => "nothing was planned, so nothing was tried".to_owned(),
+            Some(_) => {
+                format!("{} held in {}", counted(judged().count(), "check"), counted(scenarios.len(), "scenario"))
+            }
+        };
+    };
+    let what = check.findings.first().map_or(&check.observed, |finding| &finding.summary);
+    let word = if validity == Validity::Invalid { "is broken" } else { "is not known" };
+    let others = match decisive.count() {
+        0 => String::new(),
+        more => format!(" (and {} more)", counted(more, "check")),
+    };
+    let title = catalogue::find(&check.id).map_or("", |info| info.title);
+    let title = if title.is_empty() { String::new() } else { format!(" ({})", lower_first(title)) };
+    format!("{}{title} {word} in {}: {what}{others}", check.id, scenario.scenario)
+}
+
+fn lower_first(title: &str) -> String {
+    let mut chars = title.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

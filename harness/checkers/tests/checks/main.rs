@@ -1,0 +1,9 @@
+//! The checks, proven: each has a good history and a bad one on disk, and its tricky semantics spelled out.
+
+mod golden;
+mod measured;
+mod order;
+mod semantics;
+mod shop;
+mod stories;
+mod truncated;

@@ -1,0 +1,199 @@
+//! The golden stories: for each check one that is fine and one that it must catch. They are written to
+//! `fixtures/histories` by `OVERDRAFT_BLESS=1 cargo test -p overdraft-checkers golden` and read back from there.
+
+use overdraft_model::{
+    fault::Fault,
+    history::Body,
+    operation::{Answer, Forgery, Operation, Outcome},
+};
+
+use crate::shop::{Shop, buy, told};
+use serde_json::json;
+
+/// What one check must call good and what it must catch.
+pub struct Story {
+    pub check: &'static str,
+    pub good: Shop,
+    pub bad: Shop,
+    /// Other checks from whose side the same truth is seen.
+    pub also: &'static [&'static str],
+}
+
+pub fn all() -> Vec<Story> {
+    vec![
+        conserved(),
+        never_negative(),
+        capacity(),
+        atomic(),
+        at_most_once(),
+        durable(),
+        delivered(),
+        authentic(),
+        errors(),
+        latency(),
+        exercised(),
+    ]
+}
+
+fn story(check: &'static str, also: &'static [&'static str], play: impl Fn(&mut Shop, bool)) -> Story {
+    let told = |bad| {
+        let mut shop = Shop::open(&[check]);
+        play(&mut shop, bad);
+        shop.close();
+        shop
+    };
+    Story { check, good: told(false), bad: told(true), also }
+}
+
+/// Bad: a webhook delivered twice grants twice, in one row of twice the credits.
+fn conserved() -> Story {
+    story("credits.conserved", &[], |shop, bad| {
+        let session = shop.orders("buyer-2", 300, "order-1");
+        let event = shop.pays("buyer-2", &session);
+        shop.grants("buyer-2", &session, if bad { 600 } else { 300 }, "g-order-1");
+        shop.delivers(&event, &session, None, 200);
+        shop.delivers(&event, &session, None, 200);
+        shop.buys("buyer-2", "lead-2", "spend-1");
+    })
+}
+
+/// Bad: six purchases of 100 from 500. The books add up all the same.
+fn never_negative() -> Story {
+    story("credits.never-negative", &[], |shop, bad| {
+        for number in 1..=if bad { 6 } else { 5 } {
+            let lead = format!("drain-{number}");
+            let mut offered = shop.manifest.scenarios[0].world.leads[1].clone();
+            let mut stored = shop.evidence.database.leads.as_ref().unwrap()[1].clone();
+            (offered.name, stored.lead) = (lead.clone(), lead.clone());
+            shop.manifest.scenarios[0].world.leads.push(offered);
+            shop.evidence.database.leads.as_mut().unwrap().push(stored);
+            shop.buys("buyer-2", &lead, &format!("drain-{number}"));
+        }
+    })
+}
+
+/// Bad: a second buyer of the exclusive lead, counted and paid like the first.
+fn capacity() -> Story {
+    story("leads.capacity", &[], |shop, bad| {
+        shop.buys("buyer-2", "lead-2", "second");
+        if bad {
+            shop.buys("buyer-2", "flash-1", "late");
+        }
+    })
+}
+
+/// Bad: the purchase failed after its debit, and the debit stayed.
+fn atomic() -> Story {
+    story("purchase.atomic", &["credits.conserved"], |shop, bad| {
+        let op = shop.ask(2, buy("buyer-2", &["lead-2"], "half"));
+        shop.lost(op);
+        if bad {
+            shop.transfer("t-half", &[("buyer-2", -100), ("platform", 100)]);
+        }
+        shop.buys("buyer-3", "lead-2", "whole");
+    })
+}
+
+/// Bad: the answer to a confirmation email was lost and it was sent again under another key.
+fn at_most_once() -> Story {
+    story("effects.at-most-once", &[], |shop, bad| {
+        shop.buys("buyer-2", "lead-2", "click");
+        shop.evidence.email.accepted.last_mut().unwrap().answer_lost = true;
+        if bad {
+            shop.email("buyer-2", "confirm-click", "2", false);
+        }
+    })
+}
+
+/// Bad: a purchase was answered ok before the commit, which never came.
+fn durable() -> Story {
+    story("acknowledged.durable", &[], |shop, bad| {
+        shop.buys("buyer-2", "lead-2", "kept");
+        if bad {
+            let op = shop.ask(3, buy("buyer-3", &["lead-3"], "gone"));
+            shop.answer(op, Outcome::Ok, told(201, json!({ "purchase": "p-gone", "balance": 400 })));
+        }
+    })
+}
+
+/// Bad: the webhook of a paid session was answered 2xx and forgotten.
+fn delivered() -> Story {
+    story("paid.delivered", &[], |shop, bad| {
+        let session = shop.orders("buyer-2", 300, "order-1");
+        let event = shop.pays("buyer-2", &session);
+        if !bad {
+            shop.grants("buyer-2", &session, 300, "g-order-1");
+        }
+        shop.delivers(&event, &session, None, 200);
+    })
+}
+
+/// Bad: an unsigned webhook for a session that nobody paid was believed.
+fn authentic() -> Story {
+    story("webhooks.authentic", &["credits.conserved"], |shop, bad| {
+        let session = shop.orders("buyer-2", 300, "order-1");
+        for (number, forgery) in Forgery::ALL.into_iter().enumerate() {
+            let status = if forgery == Forgery::WrongMode { 200 } else { 400 };
+            shop.delivers(&format!("evt_forged_{number}"), &session, Some(forgery), status);
+        }
+        if bad {
+            shop.delivers("evt_forged_9", &session, Some(Forgery::Unsigned), 200);
+            shop.grants("buyer-2", &session, 300, "g-forged");
+        }
+    })
+}
+
+/// Bad: one purchase in five was answered 500.
+fn errors() -> Story {
+    story("errors.purchase", &[], |shop, bad| {
+        shop.scenario().thresholds.insert("errors.purchase".into(), "rate<0.1".into());
+        shop.buys("buyer-2", "lead-2", "fine");
+        let op = shop.ask(3, buy("buyer-3", &["lead-3"], "shaky"));
+        match bad {
+            true => shop.answer(op, Outcome::Info, Answer { status: Some(500), ..Answer::default() }),
+            false => shop.fail(op, 402, "insufficient_credits"),
+        }
+    })
+}
+
+/// Bad: the purchase itself was quick, but its client had to wait 800 ms for its turn.
+fn latency() -> Story {
+    story("latency.purchase", &[], |shop, bad| {
+        shop.scenario().thresholds.insert("latency.purchase".into(), "p(95)<500".into());
+        let waited = if bad { 800 } else { 80 };
+        shop.wait(waited);
+        let op = shop.ask(2, buy("buyer-2", &["lead-2"], "queued"));
+        if let Some(Body::Invoke { intended, .. }) = shop.events.last_mut().map(|event| &mut event.body) {
+            *intended -= waited * 1_000_000;
+        }
+        shop.sell("buyer-2", "lead-2", "queued");
+        shop.ok(op, "buyer-2", "p-queued");
+    })
+}
+
+/// Bad: the racers came one after the other, and the fault never took effect.
+fn exercised() -> Story {
+    let play = |bad: bool| {
+        let mut shop = if bad { Shop::closed(&["leads.capacity"]) } else { Shop::open(&["leads.capacity"]) };
+        shop.plans(Fault::EmailDown {});
+        shop.event(Body::Inject { fault: 0, what: Fault::EmailDown {} });
+        if bad {
+            let first = shop.buys("buyer-1", "flash-1", "race-1");
+            let late: Vec<u64> =
+                (2..=3).map(|n| shop.ask(n, buy(&format!("buyer-{n}"), &["flash-1"], &format!("race-{n}")))).collect();
+            late.iter().for_each(|op| shop.fail(*op, 409, "lead_sold_out"));
+            shop.event(Body::Race {
+                name: "flash-1".into(),
+                operations: vec![first, late[0], late[1]],
+                planned: 3,
+                spread: 0,
+            });
+        }
+        let op = shop.ask(2, Operation::ReadLead { workspace: "buyer-2".into(), lead: "flash-1".into() });
+        shop.answer(op, Outcome::Ok, told(200, json!({ "sold_count": 1 })));
+        shop.event(Body::Heal { fault: 0, effects: if bad { 0 } else { 3 } });
+        shop.close();
+        shop
+    };
+    Story { check: "run.exercised", good: play(false), bad: play(true), also: &[] }
+}

@@ -1,0 +1,176 @@
+//! The command line, as typed. What it means is decided in `config`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Proves that a system which takes money keeps its promises under load and faults, or shows the smallest
+/// story in which it does not.
+#[derive(Debug, Parser)]
+#[command(name = "overdraft", version, max_term_width = 110, after_help = AFTER)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+First steps:
+  overdraft run                       prove the bundled reference service, about a minute
+  overdraft run --defect NAME         plant a bug in it and see it found (`overdraft list` names them)
+  overdraft run --target mine.toml    prove your own service; docs/target-file.md says how to describe it
+  overdraft doctor                    what this machine can do
+
+Exit codes:
+  0  every check valid                1  a check or threshold was violated
+  2  usage or configuration           3  unknown: target unreachable, or something was not exercised
+  4  the harness could not work       130  interrupted";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios or a suite against a target, check, and report.
+    Run(Box<RunOptions>),
+    /// Run again what a saved run did: same seed, same scenarios, same faults.
+    Replay(ReplayOptions),
+    /// Judge a saved run again, from its files alone.
+    Check(FolderOptions),
+    /// Write the reports of a saved run again.
+    Report(ReportOptions),
+    /// List suites, scenarios, checks, targets and planted defects.
+    List,
+    /// Tell what a check promises, how it is checked, and which incident it would have caught.
+    Explain(ExplainOptions),
+    /// Tell what this machine can do.
+    Doctor,
+    /// Start one instance of the bundled reference service, configured by its environment.
+    Serve(ServeOptions),
+    /// Prepare the database of the bundled reference service.
+    Migrate(ServeOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  overdraft run                                  the gate suite on the reference target
+  overdraft run flash-sale wallet-drain          two scenarios
+  overdraft run my-scenario.toml                 a scenario file of your own
+  overdraft run --seed 42 --users 200            the same run as anybody else with this seed, with more users
+  overdraft run --defect email-failure-swallowed exit 1, and the story of the emails that were lost
+  overdraft run --dry-run                        what would be done, and nothing else")]
+pub(crate) struct RunOptions {
+    /// Scenarios, suites, or paths of scenario files; without any, the `gate` suite.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+
+    /// What everything is drawn from; without it a new one is drawn and printed.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Users at the same time, instead of the scenario's own number.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=2000))]
+    pub(crate) users: Option<u32>,
+
+    /// How long to drive each scenario, such as 30s or 5m; without it, as many rounds as the scenario says.
+    #[arg(long)]
+    pub(crate) duration: Option<String>,
+
+    /// Plant one of the target's known bugs, to see it found.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) defect: Option<String>,
+
+    /// Print what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What `run` and `replay` have in common.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The service to test: `reference`, or the path of a target file.
+    #[arg(long, default_value = "reference")]
+    pub(crate) target: String,
+
+    /// Folder for this run's files; without it, a new one under `runs/`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// What to print at the end. All reports are written to the run's folder whatever is printed.
+    #[arg(long, value_enum, default_value_t = Format::Console)]
+    pub(crate) format: Format,
+
+    /// A PostgreSQL server to use: a database of our own is created in it and dropped. An ambient DATABASE_URL is
+    /// never looked at.
+    #[arg(long, value_name = "URL", env = "OVERDRAFT_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+
+    /// How to come by a PostgreSQL where none is given: auto, local, docker or download.
+    #[arg(long, value_name = "WAY", default_value = "auto")]
+    pub(crate) postgres: String,
+
+    /// Image for `--postgres docker`.
+    #[arg(long, value_name = "IMAGE", default_value = "postgres:17", env = "OVERDRAFT_POSTGRES_IMAGE")]
+    pub(crate) postgres_image: String,
+
+    /// Fire at addresses that are not loopback. Needs `allow_remote = true` in the target file too.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+/// What to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Console,
+    /// `verdict.json`.
+    Json,
+    /// `summary.md`, for a CI job's summary.
+    Markdown,
+    /// `junit.xml`.
+    Junit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayOptions {
+    /// The run's folder, or its manifest.json.
+    #[arg(default_value = "runs/latest")]
+    pub(crate) folder: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FolderOptions {
+    /// The run's folder.
+    #[arg(default_value = "runs/latest")]
+    pub(crate) folder: PathBuf,
+
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Format::Console)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportOptions {
+    #[command(flatten)]
+    pub(crate) run: FolderOptions,
+
+    /// The folder of an earlier run to compare with.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The check's id, such as credits.conserved; without one, all.
+    pub(crate) check: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// Plant a known bug. `/health` names it, so that it cannot be mistaken for the real service.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) defect: Option<String>,
+}

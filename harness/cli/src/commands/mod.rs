@@ -1,0 +1,11 @@
+//! One file per subcommand; `session` is the run itself, shared by `run` and `replay`.
+
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod list;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod serve;
+mod session;

@@ -1,0 +1,54 @@
+//! `overdraft serve` and `overdraft migrate`: the bundled reference service, as one of its instances would be started.
+
+use overdraft_reference::{Defect, Settings};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::ServeOptions,
+    exit::{Exit, Failure},
+    nearest, output,
+};
+
+pub(crate) fn serve(options: &ServeOptions) -> Result<Exit, Failure> {
+    let defect = defect(options)?;
+    let settings = settings()?;
+    json_logs();
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    ctrlc::set_handler(move || told.cancel()).map_err(Failure::harness)?;
+    runtime()?
+        .block_on(overdraft_reference::serve(settings, defect, stop.cancelled_owned()))
+        .map_err(Failure::harness)?;
+    Ok(Exit::Valid)
+}
+
+pub(crate) fn migrate(options: &ServeOptions) -> Result<Exit, Failure> {
+    let defect = defect(options)?;
+    let settings = settings()?;
+    json_logs();
+    runtime()?
+        .block_on(overdraft_reference::migrate(settings.database_url.expose(), defect))
+        .map_err(Failure::harness)?;
+    output::note("the database is ready");
+    Ok(Exit::Valid)
+}
+
+fn defect(options: &ServeOptions) -> Result<Option<Defect>, Failure> {
+    let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+    let parse = |name: &String| name.parse().map_err(|_| Failure::usage(nearest::suggest("defect", name, &names)));
+    options.defect.as_ref().map(parse).transpose()
+}
+
+fn settings() -> Result<Settings, Failure> {
+    Settings::from_env(|name| std::env::var(name).ok()).map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn json_logs() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,sqlx=warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
+    let _ = tracing_subscriber::fmt().json().with_env_filter(filter).try_init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::harness)
+}

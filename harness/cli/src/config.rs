@@ -1,0 +1,293 @@
+//! Arguments and files become a plan with no options left open: the last place where bad input can fail.
+
+use std::path::Path;
+
+use overdraft_engine::provision::postgres::Way;
+use overdraft_model::{
+    codec,
+    manifest::Planned,
+    scenario::{Scenario, Workload},
+    span::Span,
+    threshold::Threshold,
+};
+use overdraft_reference::Defect;
+use overdraft_scenarios::{
+    catalogue::{self, SUITES},
+    script,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    args::{Common, Format, RunOptions},
+    exit::Failure,
+    nearest,
+    target::{self, Loaded, Need},
+};
+
+/// Everything that a run needs to know.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) target: Loaded,
+    pub(crate) defect: Option<String>,
+    pub(crate) scenarios: Vec<Planned>,
+    pub(crate) common: Common,
+    pub(crate) way: Way,
+    pub(crate) format: Format,
+    /// SHA-256 of everything above that decides what is done.
+    pub(crate) configuration: String,
+    /// The command that repeats it.
+    pub(crate) replay: String,
+}
+
+/// Resolves `run`'s arguments.
+pub(crate) fn plan(options: &RunOptions) -> Result<Plan, Failure> {
+    let mut scenarios = choose(&options.scenarios)?;
+    let duration = options.duration.as_deref().map(str::parse::<Span>).transpose();
+    let duration = duration.map_err(|error| Failure::usage(format!("--duration: {error}")))?;
+    for scenario in &mut scenarios {
+        if let Some(users) = options.users {
+            scenario.load.users = users as usize;
+        }
+        if let Some(duration) = duration {
+            fill_duration(scenario, duration);
+        }
+    }
+    let seed = options.seed.unwrap_or_else(new_seed);
+    resolve(scenarios, seed, options.defect.clone(), options.common.clone(), replay_line(options, seed))
+}
+
+/// Checks scenarios against a target and draws what the seed decides.
+pub(crate) fn resolve(
+    scenarios: Vec<Scenario>,
+    seed: u64,
+    defect: Option<String>,
+    common: Common,
+    replay: String,
+) -> Result<Plan, Failure> {
+    let target = target::load(&common.target)?;
+    target::check_network(&target.target, common.database_url.as_deref(), common.allow_remote)?;
+    let way = common.postgres.parse().map_err(|error| Failure::usage(format!("--postgres: {error}")))?;
+    if let Some(defect) = &defect {
+        check_defect(defect, &target)?;
+    }
+    for scenario in &scenarios {
+        check_scenario(scenario).map_err(|problem| Failure::usage(format!("scenario {}: {problem}", scenario.id)))?;
+        let missing: Vec<_> = target::missing(&target.target, needs(&scenario.workload)).into_iter().collect();
+        if !missing.is_empty() {
+            return Err(Failure::usage(format!(
+                "scenario {} needs {} of the target, and {} does not map it (docs/target-file.md)",
+                scenario.id,
+                missing.join(", "),
+                target.name
+            )));
+        }
+    }
+    let scenarios: Vec<Planned> = scenarios.into_iter().map(|scenario| script::plan(scenario, seed)).collect();
+    let configuration = hash(&target.text, &scenarios, seed, defect.as_deref());
+    let format = common.format;
+    Ok(Plan { seed, target, defect, scenarios, common, way, format, configuration, replay })
+}
+
+/// Scenarios by name, suite or path, in the order given, each once.
+fn choose(names: &[String]) -> Result<Vec<Scenario>, Failure> {
+    let known =
+        catalogue::scenarios().map_err(|(file, error)| Failure::harness(format!("built-in {file}: {error}")))?;
+    let gate = [SUITES[0].id.to_owned()];
+    let names = if names.is_empty() { &gate } else { names };
+    let mut chosen: Vec<Scenario> = Vec::new();
+    for name in names {
+        let new = one_or_suite(name, &known)?;
+        for scenario in new {
+            if chosen.iter().all(|already| already.id != scenario.id) {
+                chosen.push(scenario);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+fn one_or_suite(name: &str, known: &[Scenario]) -> Result<Vec<Scenario>, Failure> {
+    if let Some(suite) = SUITES.iter().find(|suite| suite.id == name) {
+        let of_suite = known.iter().filter(|scenario| suite.scenarios.contains(&scenario.id.as_str()));
+        return Ok(of_suite.cloned().collect());
+    }
+    if let Some(scenario) = known.iter().find(|scenario| scenario.id == name) {
+        return Ok(vec![scenario.clone()]);
+    }
+    if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
+        let text = std::fs::read_to_string(name)
+            .map_err(|error| Failure::usage(format!("cannot read the scenario file {name}: {error}")))?;
+        let scenario = codec::read_toml(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+        return Ok(vec![scenario]);
+    }
+    let names: Vec<&str> =
+        SUITES.iter().map(|suite| suite.id).chain(known.iter().map(|scenario| scenario.id.as_str())).collect();
+    Err(Failure::usage(nearest::suggest("scenario", name, &names)))
+}
+
+/// Enough rounds to fill the time: driving ends when it is over, so too many do no harm.
+fn fill_duration(scenario: &mut Scenario, duration: Span) {
+    const ROUND_MS: u64 = 250;
+    let rounds = usize::try_from(duration.ms() / ROUND_MS).unwrap_or(usize::MAX);
+    scenario.load.rounds = scenario.load.rounds.max(rounds);
+    scenario.load.at_most = duration;
+}
+
+fn check_defect(defect: &str, target: &Loaded) -> Result<(), Failure> {
+    if target.target.service.defect_args.is_empty() {
+        return Err(Failure::usage(format!("--defect: the target {} has no planted defects", target.name)));
+    }
+    let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+    if target.name == "reference" && !names.contains(&defect) {
+        return Err(Failure::usage(nearest::suggest("defect", defect, &names)));
+    }
+    Ok(())
+}
+
+fn check_scenario(scenario: &Scenario) -> Result<(), String> {
+    let load = &scenario.load;
+    if scenario.id.is_empty() || !scenario.id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        return Err("id: use letters, digits, - and _".into());
+    }
+    if !(2..=2000).contains(&load.users) {
+        return Err(format!("load.users: {} is not between 2 and 2000", load.users));
+    }
+    if !(1..=100_000).contains(&load.rounds) {
+        return Err(format!("load.rounds: {} is not between 1 and 100000", load.rounds));
+    }
+    let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
+    for id in &scenario.proves {
+        if !known.contains(&id.as_str()) {
+            return Err(format!("proves: {}", nearest::suggest("check", id, &known)));
+        }
+    }
+    for (metric, limit) in &scenario.thresholds {
+        overdraft_checkers::validate_metric(metric).map_err(|error| format!("thresholds: {error}"))?;
+        limit.parse::<Threshold>().map_err(|error| format!("thresholds.\"{metric}\": {error}"))?;
+    }
+    for window in &scenario.faults {
+        for (name, share) in window.fault.shares() {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(format!("faults: {} {name} = {share} is not a share between 0 and 1", window.fault.name()));
+            }
+        }
+    }
+    amounts(&scenario.workload)
+}
+
+fn amounts(workload: &Workload) -> Result<(), String> {
+    let amounts: Vec<(&str, i64)> = match workload {
+        Workload::FlashSale { price, balance, max_sales } => {
+            if max_sales.is_empty() {
+                return Err("workload.max_sales: give at least one number".into());
+            }
+            let sales = max_sales.iter().map(|sales| ("max_sales", *sales));
+            [("price", *price), ("balance", *balance)].into_iter().chain(sales).collect()
+        }
+        Workload::WalletDrain { price, affordable } => vec![("price", *price), ("affordable", *affordable)],
+        Workload::DoubleClick { price, balance } | Workload::EmailOutage { price, balance } => {
+            vec![("price", *price), ("balance", *balance)]
+        }
+        Workload::WebhookStorm { credits, price } => vec![("credits", *credits), ("price", *price)],
+    };
+    match amounts.into_iter().find(|(_, amount)| !(1..=1_000_000).contains(amount)) {
+        Some((name, amount)) => Err(format!("workload.{name}: {amount} is not between 1 and 1000000")),
+        None => Ok(()),
+    }
+}
+
+/// What a workload needs of a target.
+fn needs(workload: &Workload) -> &'static [Need] {
+    const BUY: &[Need] = &[Need::Operation("purchase"), Need::Operation("read-balance")];
+    match workload {
+        Workload::FlashSale { .. } => {
+            &[Need::Operation("purchase"), Need::Operation("read-balance"), Need::Operation("read-lead")]
+        }
+        Workload::WalletDrain { .. } | Workload::DoubleClick { .. } | Workload::EmailOutage { .. } => BUY,
+        Workload::WebhookStorm { .. } => &[
+            Need::Operation("purchase"),
+            Need::Operation("buy-credits"),
+            Need::Operation("read-balance"),
+            Need::Webhook,
+        ],
+    }
+}
+
+fn hash(target: &str, scenarios: &[Planned], seed: u64, defect: Option<&str>) -> String {
+    let mut hash = Sha256::new();
+    for planned in scenarios {
+        hash.update(serde_json::to_vec(&planned.scenario).unwrap_or_default());
+        hash.update(&planned.script);
+    }
+    hash.update(target);
+    hash.update(seed.to_le_bytes());
+    hash.update(defect.unwrap_or_default());
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Short enough to be typed, and different every time.
+fn new_seed() -> u64 {
+    let now = chrono::Utc::now();
+    let mixed = Sha256::digest(format!("{}-{}", now.timestamp_nanos_opt().unwrap_or_default(), std::process::id()));
+    u64::from(u32::from_le_bytes([mixed[0], mixed[1], mixed[2], mixed[3]]))
+}
+
+fn replay_line(options: &RunOptions, seed: u64) -> String {
+    let mut line = vec!["overdraft".to_owned(), "run".to_owned()];
+    line.extend(options.scenarios.iter().cloned());
+    line.extend(["--seed".to_owned(), seed.to_string()]);
+    if options.common.target != "reference" {
+        line.extend(["--target".to_owned(), options.common.target.clone()]);
+    }
+    if let Some(users) = options.users {
+        line.extend(["--users".to_owned(), users.to_string()]);
+    }
+    if let Some(duration) = &options.duration {
+        line.extend(["--duration".to_owned(), duration.clone()]);
+    }
+    if let Some(defect) = &options.defect {
+        line.extend(["--defect".to_owned(), defect.clone()]);
+    }
+    if options.common.allow_remote {
+        line.push("--allow-remote".to_owned());
+    }
+    line.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_the_gate_suite_and_nothing_runs_twice() {
+        let gate = choose(&[]).unwrap();
+        assert_eq!(gate.len(), SUITES[0].scenarios.len());
+        assert_eq!(choose(&["gate".into(), "flash-sale".into()]).unwrap(), gate);
+    }
+
+    #[test]
+    fn an_unknown_scenario_gets_the_nearest() {
+        let failure = choose(&["walet-drain".into()]).unwrap_err();
+        assert_eq!(failure.message, "no scenario `walet-drain`; did you mean wallet-drain?");
+    }
+
+    #[test]
+    fn bad_numbers_are_refused_with_their_place() {
+        let scenario = || catalogue::scenarios().unwrap().remove(0);
+        for (change, expected) in [
+            ((|s: &mut Scenario| s.load.users = 1) as fn(&mut Scenario), "load.users: 1"),
+            (|s| s.load.rounds = 0, "load.rounds: 0"),
+            (|s| s.proves.push("leads.capacty".into()), "did you mean leads.capacity"),
+            (|s| drop(s.thresholds.insert("latency.purchase".into(), "fast".into())), "is not a threshold"),
+            (|s| drop(s.thresholds.insert("latencee".into(), "max<5".into())), "thresholds:"),
+            (|s| s.workload = Workload::FlashSale { price: 0, balance: 1, max_sales: vec![1] }, "workload.price: 0"),
+        ] {
+            let mut changed = scenario();
+            change(&mut changed);
+            let problem = check_scenario(&changed).unwrap_err();
+            assert!(problem.contains(expected), "{problem}");
+        }
+        assert_eq!(check_scenario(&scenario()), Ok(()));
+    }
+}

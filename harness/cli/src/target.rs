@@ -1,0 +1,207 @@
+//! Finds a target by name or path, reads it, and refuses what cannot work before anything starts.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use overdraft_engine::{
+    fill,
+    http::{self, PrepareError},
+    provision::network,
+    values,
+};
+use overdraft_model::{codec, target::Target};
+use serde_json::json;
+
+use crate::{exit::Failure, nearest};
+
+/// The target that comes with the program.
+const REFERENCE: &str = include_str!("../../../fixtures/targets/reference.toml");
+
+/// Operations that a target file may map.
+const MAPPABLE: [&str; 4] = ["purchase", "buy-credits", "read-balance", "read-lead"];
+
+/// A target as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) target: Target,
+    /// Its text, for the configuration's hash.
+    pub(crate) text: String,
+    /// What to type to name it again.
+    pub(crate) name: String,
+    /// The folder of its file.
+    pub(crate) folder: PathBuf,
+}
+
+/// Reads a target by name or path.
+pub(crate) fn load(name: &str) -> Result<Loaded, Failure> {
+    let (text, place, folder) = if name == "reference" {
+        (REFERENCE.to_owned(), "the built-in target `reference`".to_owned(), PathBuf::from("."))
+    } else {
+        let path = Path::new(name);
+        if !path.exists() && !name.contains(['/', '.']) {
+            let known = nearest::suggest("target", name, &["reference"]);
+            return Err(Failure::usage(format!("{known} Or give the path of a target file.")));
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("cannot read the target file {name}: {error}")))?;
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        (text, name.to_owned(), folder)
+    };
+    let target: Target = codec::read_toml(&text).map_err(|error| Failure::usage(format!("{place}: {error}")))?;
+    check(&target).map_err(|problem| Failure::usage(format!("{place}: {problem}")))?;
+    Ok(Loaded { target, text, name: name.to_owned(), folder })
+}
+
+fn check(target: &Target) -> Result<(), String> {
+    check_service(target)?;
+    check_operations(target)?;
+    let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
+    for id in target.skip.keys() {
+        if !known.contains(&id.as_str()) {
+            return Err(format!("skip: {}", nearest::suggest("check", id, &known)));
+        }
+    }
+    if target.setup.workspace.is_empty() {
+        return Err("setup.workspace is empty: say how a workspace is created, by sql or by a request".into());
+    }
+    Ok(())
+}
+
+fn check_service(target: &Target) -> Result<(), String> {
+    let service = &target.service;
+    match (service.base_urls.is_empty(), service.command.is_empty()) {
+        (true, true) => return Err("service: give either `command`, to start instances, or `base_urls`".into()),
+        (false, false) => return Err("service: give either `command` or `base_urls`, not both".into()),
+        (false, true) if target.database.url.is_none() => {
+            return Err("service.base_urls: a service that already runs has a database: give `database.url`".into());
+        }
+        _ => {}
+    }
+    if service.instances == 0 || service.instances > 16 {
+        return Err(format!("service.instances: {} is not between 1 and 16", service.instances));
+    }
+    for (place, path) in [
+        ("service.ready", Some(&service.ready)),
+        ("webhook.path", target.webhook.as_ref().map(|webhook| &webhook.path)),
+    ] {
+        if path.is_some_and(|path| !path.starts_with('/')) {
+            return Err(format!("{place}: a path begins with `/`"));
+        }
+    }
+    let names = ["database_url", "stripe_url", "email_url", "alert_url", "webhook_secret", "seed", "overdraft", "dir"];
+    let mut values: fill::Values = names.map(|name| (name.to_owned(), json!("sample"))).into();
+    let texts = |values: &fill::Values, place: &str, texts: &[String]| -> Result<(), String> {
+        texts.iter().try_for_each(|text| fill::text(text, values).map(drop)).map_err(|e| format!("{place}: {e}"))
+    };
+    texts(&values, "service.prepare", &service.prepare)?;
+    values.insert("port".into(), json!(1));
+    values.insert("instance".into(), json!(1));
+    texts(&values, "service.command", &service.command)?;
+    texts(&values, "service.env", &service.env.values().cloned().collect::<Vec<_>>())?;
+    values.insert("defect".into(), json!("sample"));
+    texts(&values, "service.defect_args", &service.defect_args)
+}
+
+fn check_operations(target: &Target) -> Result<(), String> {
+    let mut samples = values::samples(target);
+    for map in target.operations.values() {
+        samples.extend(map.capture.keys().map(|name| (name.clone(), json!("sample"))));
+    }
+    for (name, map) in &target.operations {
+        if !MAPPABLE.contains(&name.as_str()) {
+            return Err(format!("operations: {}", nearest::suggest("operation", name, &MAPPABLE)));
+        }
+        http::prepare(map, &samples, "http://127.0.0.1")
+            .map_err(|error: PrepareError| format!("operations.{name}: {error}"))?;
+        if !map.path.starts_with('/') {
+            return Err(format!("operations.{name}.path: a path begins with `/`"));
+        }
+        for (capture, pointer) in &map.capture {
+            if !pointer.starts_with('/') {
+                return Err(format!(
+                    "operations.{name}.capture.{capture}: `{pointer}` is no JSON pointer, begin with `/`"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses addresses that are not this machine's, unless both file and command line allow them.
+pub(crate) fn check_network(target: &Target, database_url: Option<&str>, allow: bool) -> Result<(), Failure> {
+    if target.allow_remote && allow {
+        return Ok(());
+    }
+    let urls = target.service.base_urls.iter().map(String::as_str).chain(target.database.url.as_deref());
+    for url in urls.chain(database_url) {
+        network::require_loopback(url).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Operations and parts that a workload needs and the target does not map.
+pub(crate) fn missing(target: &Target, needs: &[Need]) -> BTreeSet<&'static str> {
+    needs
+        .iter()
+        .filter_map(|need| match need {
+            Need::Operation(name) => (!target.operations.contains_key(*name)).then_some(*name),
+            Need::Webhook => target.webhook.is_none().then_some("webhook"),
+        })
+        .collect()
+}
+
+/// What a workload needs of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A mapped operation.
+    Operation(&'static str),
+    /// A webhook endpoint.
+    Webhook,
+}
+
+/// The names of the evidence tables that a target maps.
+pub(crate) fn mapped(target: &Target) -> Vec<String> {
+    let queries = serde_json::to_value(&target.evidence).unwrap_or_default();
+    let names = queries.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    names.filter(|name| name != "session").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use overdraft_model::operation::Operation;
+
+    use super::*;
+
+    fn changed(from: &str, to: &str) -> Result<(), String> {
+        assert!(REFERENCE.contains(from), "{from}");
+        let target: Target = codec::read_toml(&REFERENCE.replace(from, to)).map_err(|error| error.to_string())?;
+        check(&target)
+    }
+
+    #[test]
+    fn the_reference_is_sound_and_maps_every_operation() {
+        assert_eq!(changed("name", "name"), Ok(()));
+        let target: Target = codec::read_toml(REFERENCE).unwrap();
+        assert_eq!(target.operations.keys().map(String::as_str).collect::<BTreeSet<_>>(), MAPPABLE.into());
+        assert!(MAPPABLE.iter().all(|name| Operation::NAMES.contains(name)));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        for (from, to, expected) in [
+            ("{key}", "{kee}", "operations.buy-credits: `{kee}` stands for nothing here"),
+            ("[operations.purchase]", "[operations.purchaze]", "did you mean purchase"),
+            ("/v1/balance", "v1/balance", "a path begins with `/`"),
+            ("instances = 2", "instances = 0", "not between 1 and 16"),
+            ("instances = 2", "instancez = 2", "unknown field `instancez`"),
+            ("{database_url}", "{database}", "service.env: `{database}` stands for nothing"),
+            ("\"/health/ready\"", "\"/x\"\nbase_urls = [\"http://127.0.0.1:1\"]", "not both"),
+        ] {
+            let error = changed(from, to).unwrap_err();
+            assert!(error.contains(expected), "{from} -> {to}: {error}");
+        }
+    }
+}

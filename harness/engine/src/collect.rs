@@ -1,0 +1,153 @@
+//! Reads the evidence: the target's database by the target file's SQL, and the providers' ledgers.
+
+use std::collections::HashMap;
+
+use overdraft_model::{
+    evidence::{
+        Account, Commission, Database, DeadLetter, Entry, Evidence, Grant, Job, Lead, Purchase, Reversal, Settled,
+    },
+    manifest::World,
+    target::EvidenceQueries,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::provision::Environment;
+
+/// Why evidence could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The database refused a query.
+    #[error("target file, evidence.{table}: the database refused the query: {problem}")]
+    Query {
+        /// The evidence table.
+        table: &'static str,
+        /// What it said.
+        problem: sqlx::Error,
+    },
+    /// A row has not the columns that it should.
+    #[error("target file, evidence.{table}: {problem} in the row {row}")]
+    Row {
+        /// The evidence table.
+        table: &'static str,
+        /// What was expected.
+        problem: serde_json::Error,
+        /// The row as JSON.
+        row: String,
+    },
+}
+
+/// Reads all evidence of one scenario.
+///
+/// # Errors
+/// Fails if a mapped query fails or returns other columns.
+pub async fn collect(
+    scenario: &str,
+    environment: &Environment,
+    queries: &EvidenceQueries,
+    world: &World,
+    session: &mut PgConnection,
+    settled: Settled,
+) -> Result<Evidence, CollectError> {
+    Ok(Evidence {
+        scenario: scenario.to_owned(),
+        settled,
+        database: database(queries, world, session).await?,
+        provider: environment.stripe.ledger(),
+        email: environment.email.ledger(),
+    })
+}
+
+async fn database(
+    queries: &EvidenceQueries,
+    world: &World,
+    session: &mut PgConnection,
+) -> Result<Database, CollectError> {
+    let names = Names::of(world);
+    let mut read = Reader { session, names: &names };
+    Ok(Database {
+        accounts: read.rows::<Account>("accounts", queries.accounts.as_ref()).await?,
+        entries: read.rows::<Entry>("entries", queries.entries.as_ref()).await?,
+        leads: read.rows::<Lead>("leads", queries.leads.as_ref()).await?,
+        purchases: read.rows::<Purchase>("purchases", queries.purchases.as_ref()).await?,
+        commissions: read.rows::<Commission>("commissions", queries.commissions.as_ref()).await?,
+        grants: read.rows::<Grant>("grants", queries.grants.as_ref()).await?,
+        reversals: read.rows::<Reversal>("reversals", queries.reversals.as_ref()).await?,
+        dead_letters: read.rows::<DeadLetter>("dead_letters", queries.dead_letters.as_ref()).await?,
+        jobs: read.rows::<Job>("jobs", queries.jobs.as_ref()).await?,
+    })
+}
+
+/// The run's names by the target's ids. An id that is not ours stays as it is.
+struct Names {
+    workspaces: HashMap<String, String>,
+    leads: HashMap<String, String>,
+}
+
+impl Names {
+    fn of(world: &World) -> Self {
+        let workspaces = world.workspaces.iter();
+        let leads = world.leads.iter();
+        Self {
+            workspaces: workspaces.filter_map(|w| Some((w.values.get("id")?.clone(), w.name.clone()))).collect(),
+            leads: leads.filter_map(|lead| Some((lead.values.get("id")?.clone(), lead.name.clone()))).collect(),
+        }
+    }
+
+    fn apply(&self, row: &mut Value) {
+        for (column, names) in [("workspace", &self.workspaces), ("lead", &self.leads)] {
+            let name = row.get(column).and_then(Value::as_str).and_then(|id| names.get(id));
+            if let Some(name) = name {
+                row[column] = Value::from(name.clone());
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    session: &'a mut PgConnection,
+    names: &'a Names,
+}
+
+impl Reader<'_> {
+    async fn rows<T: DeserializeOwned>(
+        &mut self,
+        table: &'static str,
+        query: Option<&String>,
+    ) -> Result<Option<Vec<T>>, CollectError> {
+        let Some(query) = query else { return Ok(None) };
+        let statement = format!("SELECT to_jsonb(evidence) FROM ({}) AS evidence", query.trim().trim_end_matches(';'));
+        let rows: Vec<Value> = sqlx::query_scalar(AssertSqlSafe(statement))
+            .fetch_all(&mut *self.session)
+            .await
+            .map_err(|problem| CollectError::Query { table, problem })?;
+        rows.into_iter()
+            .map(|mut row| {
+                self.names.apply(&mut row);
+                let text = row.to_string();
+                serde_json::from_value(row).map_err(|problem| CollectError::Row { table, problem, row: text })
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_become_the_runs_names_and_strangers_stay() {
+        let workspace = overdraft_model::manifest::Workspace {
+            name: "buyer-1".into(),
+            role: "buyer".into(),
+            credits: 0,
+            values: [("id".to_owned(), "uuid-1".to_owned())].into(),
+        };
+        let names = Names::of(&World { workspaces: vec![workspace], leads: vec![] });
+        let mut row = serde_json::json!({"workspace": "uuid-1", "lead": "uuid-9"});
+        names.apply(&mut row);
+        assert_eq!(row, serde_json::json!({"workspace": "buyer-1", "lead": "uuid-9"}));
+    }
+}

@@ -1,0 +1,64 @@
+//! The nemesis: injects each fault of the timetable at its time, heals it, and records both.
+
+use std::sync::Arc;
+
+use overdraft_faults::{email::EmailSim, guard::Guard};
+use overdraft_model::{
+    fault::{Fault, Window},
+    history::Body,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{recorder::RecorderError, stage::Stage};
+
+/// Runs a timetable until `heal` is cancelled; then whatever is still in place is healed.
+///
+/// # Errors
+/// Fails if a fault cannot be recorded. By then it is healed: guards heal when they drop.
+pub async fn run(
+    stage: Arc<Stage>,
+    email: EmailSim,
+    timetable: Vec<Window>,
+    heal: CancellationToken,
+) -> Result<(), RecorderError> {
+    let mut windows: JoinSet<Result<(), RecorderError>> = JoinSet::new();
+    for (number, window) in timetable.into_iter().enumerate() {
+        let (stage, email, heal) = (Arc::clone(&stage), email.clone(), heal.clone());
+        windows.spawn(async move { hold_open(&stage, &email, number, window, &heal).await });
+    }
+    while let Some(done) = windows.join_next().await {
+        done.unwrap_or(Ok(()))?;
+    }
+    Ok(())
+}
+
+async fn hold_open(
+    stage: &Stage,
+    email: &EmailSim,
+    number: usize,
+    window: Window,
+    heal: &CancellationToken,
+) -> Result<(), RecorderError> {
+    if heal.run_until_cancelled(tokio::time::sleep(window.at.duration())).await.is_none() {
+        return Ok(());
+    }
+    // A fault that nobody can inject is not recorded as injected: the run is then unknown, never green.
+    let Some(guard) = inject(stage, email, &window.fault) else { return Ok(()) };
+    stage.recorder.mark(Body::Inject { fault: number, what: window.fault }).await?;
+    match window.length {
+        Some(length) => drop(heal.run_until_cancelled(tokio::time::sleep(length.duration())).await),
+        None => heal.cancelled().await,
+    }
+    let effects = guard.heal();
+    stage.recorder.mark(Body::Heal { fault: number, effects }).await
+}
+
+fn inject(stage: &Stage, email: &EmailSim, fault: &Fault) -> Option<Guard> {
+    match fault {
+        Fault::EmailDown {} | Fault::EmailFlaky { .. } => email.inject(fault),
+        Fault::StripeErrors { .. } | Fault::StripeLosesAnswers { .. } | Fault::WebhookChaos { .. } => {
+            stage.stripe.inject(fault)
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything a scenario needs, as guards: a database, the providers, the target's instances, the world.
+
+mod instances;
+mod logs;
+pub mod network;
+pub mod postgres;
+mod world;
+
+use std::path::Path;
+
+pub use instances::{Instance, InstanceError, Launcher};
+use overdraft_faults::{
+    email::EmailSim,
+    stripe::{StripeSettings, StripeSim},
+};
+use overdraft_model::{manifest::World, target::Target};
+use serde_json::json;
+pub use world::WorldError;
+pub(crate) use world::open as open_session;
+
+use crate::{
+    fill::{self, Values},
+    keeper::Keeper,
+};
+use postgres::{Database, Postgres, PostgresError};
+
+/// What Stripe's newest API calls itself, and what its events carry.
+const STRIPE_API_VERSION: &str = "2026-10-28.endive";
+/// Three days of Stripe's retries in about ten seconds.
+const RETRY_COMPRESSION: u32 = 20_000;
+
+/// Why a scenario's environment could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// No database.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// No instance.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// No world.
+    #[error(transparent)]
+    World(#[from] WorldError),
+}
+
+/// What stays the same for every scenario of a run.
+#[derive(Debug)]
+pub struct Site<'a> {
+    /// The target file.
+    pub target: &'a Target,
+    /// The folder of the target file.
+    pub target_folder: &'a Path,
+    /// This program, for targets that are part of it.
+    pub overdraft: &'a Path,
+    /// The planted defect, if one was asked for.
+    pub defect: Option<&'a str>,
+    /// The folder for logs.
+    pub logs: &'a Path,
+    /// Who clears away after us.
+    pub keeper: &'a Keeper,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+/// One scenario's environment. Dropping it stops the instances; [`Environment::remove`] also drops the database.
+#[derive(Debug)]
+pub struct Environment {
+    /// Where the instances answer.
+    pub base_urls: Vec<String>,
+    /// The payment provider.
+    pub stripe: StripeSim,
+    /// The email provider and the alert hook.
+    pub email: EmailSim,
+    /// The database that the evidence is read from.
+    pub database_url: String,
+    instances: Vec<Instance>,
+    database: Option<Database>,
+}
+
+impl Environment {
+    /// Makes the database, starts providers and instances, and creates the world, whose values it completes.
+    ///
+    /// # Errors
+    /// Fails if any part cannot be had; what was made so far is removed again.
+    pub async fn provision(
+        site: &Site<'_>,
+        postgres: &Postgres,
+        name: &str,
+        world: &mut World,
+    ) -> Result<Self, ProvisionError> {
+        let (database, database_url) = match &site.target.database.url {
+            Some(url) => (None, url.clone()),
+            None => {
+                let database = postgres.create_database(name, &site.target.database.roles).await?;
+                let url = database.url().to_owned();
+                (Some(database), url)
+            }
+        };
+        match Self::in_database(site, world, &database_url).await {
+            Ok((base_urls, stripe, email, instances)) => {
+                Ok(Self { base_urls, stripe, email, database_url, instances, database })
+            }
+            Err(error) => {
+                if let Some(database) = database {
+                    let _ = database.remove().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn in_database(
+        site: &Site<'_>,
+        world: &mut World,
+        database_url: &str,
+    ) -> Result<(Vec<String>, StripeSim, EmailSim, Vec<Instance>), ProvisionError> {
+        let target = site.target;
+        let secret_of =
+            |text: &str| fill::text(text, &[("webhook_secret".to_owned(), json!(secret(site.seed)))].into());
+        let secret = match &target.webhook {
+            Some(webhook) => secret_of(&webhook.secret).map_err(InstanceError::Fill)?,
+            None => secret(site.seed),
+        };
+        let stripe = StripeSim::start(StripeSettings {
+            seed: site.seed,
+            webhook_secret: secret.clone(),
+            api_version: STRIPE_API_VERSION.into(),
+            retry_compression: RETRY_COMPRESSION,
+        })
+        .await;
+        let email = EmailSim::start(site.seed, target.email.clone()).await;
+        let values: Values = [
+            ("database_url", json!(database_url)),
+            ("stripe_url", json!(stripe.url())),
+            ("email_url", json!(email.url())),
+            ("alert_url", json!(email.alert_url())),
+            ("webhook_secret", json!(secret)),
+            ("seed", json!(site.seed)),
+            ("overdraft", json!(site.overdraft.display().to_string())),
+            ("dir", json!(site.target_folder.display().to_string())),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let http = reqwest::Client::new();
+        let launcher = Launcher {
+            service: &target.service,
+            values,
+            defect: site.defect,
+            logs: site.logs,
+            keeper: site.keeper,
+            http: &http,
+        };
+        world::execute(database_url, &target.database.sql).await?;
+        launcher.prepare().await?;
+        let instances = launcher.start().await?;
+        let base_urls: Vec<String> = instances.iter().map(|instance| instance.base_url.clone()).collect();
+        world::create(target, database_url, &base_urls[0], &http, world).await?;
+        Ok((base_urls, stripe, email, instances))
+    }
+
+    /// The number, exit status and last words of an instance that ended without our doing.
+    pub fn ended_instance(&mut self) -> Option<(usize, String, String)> {
+        self.instances.iter_mut().enumerate().find_map(|(number, instance)| {
+            instance.ended().map(|status| (number, status.to_string(), instance.last_words()))
+        })
+    }
+
+    /// Stops the instances in order and drops the database.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be dropped.
+    pub async fn remove(self) -> Result<(), PostgresError> {
+        for instance in &self.instances {
+            instance.terminate();
+        }
+        drop(self.instances);
+        match self.database {
+            Some(database) => database.remove().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The webhook secret of a run: drawn from the seed, so that a target which already runs can be given it too.
+#[must_use]
+pub fn secret(seed: u64) -> String {
+    format!("whsec_overdraft_{seed:016x}")
+}

@@ -1,0 +1,115 @@
+//! After healing: deliver what is outstanding, wait until nothing is, then read everything once more.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{TryStreamExt, stream};
+use overdraft_model::{
+    evidence::Settled,
+    operation::{Operation, Outcome},
+};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use crate::stage::{Stage, StageError};
+
+/// How often it is asked whether the target is quiet.
+const TICK: Duration = Duration::from_millis(50);
+/// Looks in a row that must find nothing: work can hide between two tables for a moment.
+const QUIET_LOOKS: u32 = 3;
+/// Final reads in flight at once.
+const READERS: usize = 16;
+
+/// Why settling could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// The target file's query failed.
+    #[error("target file, evidence.outstanding: {0}")]
+    Outstanding(#[source] sqlx::Error),
+    /// The final reads failed.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// Waits until provider and target have nothing outstanding, or the limit passes.
+///
+/// # Errors
+/// Fails if the target file's query fails.
+pub async fn wait_until_quiet(
+    stage: &Stage,
+    session: &mut PgConnection,
+    limit: Duration,
+) -> Result<Settled, SettleError> {
+    let began = Instant::now();
+    let mut quiet_looks = 0;
+    loop {
+        stage.stripe.expedite(stage.provider_time());
+        let outstanding = outstanding(stage, session).await?;
+        quiet_looks = if outstanding.is_empty() { quiet_looks + 1 } else { 0 };
+        let waited = began.elapsed();
+        if quiet_looks >= QUIET_LOOKS || waited > limit {
+            return Ok(Settled {
+                quiescent: outstanding.is_empty(),
+                waited_ms: ms(waited),
+                limit_ms: ms(limit),
+                outstanding,
+            });
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+async fn outstanding(stage: &Stage, session: &mut PgConnection) -> Result<BTreeMap<String, u64>, SettleError> {
+    let mut outstanding = BTreeMap::new();
+    let deliveries = stage.stripe.outstanding() as u64;
+    if deliveries > 0 && stage.target.webhook.is_some() {
+        outstanding.insert("webhook deliveries not acknowledged".to_owned(), deliveries);
+    }
+    if let Some(query) = &stage.target.evidence.outstanding {
+        let rows =
+            sqlx::query(AssertSqlSafe(query.clone())).fetch_all(session).await.map_err(SettleError::Outstanding)?;
+        for row in rows {
+            let name: String = row.try_get("name").map_err(SettleError::Outstanding)?;
+            let waiting: i64 = row.try_get("waiting").map_err(SettleError::Outstanding)?;
+            if waiting > 0 {
+                outstanding.insert(name, waiting.unsigned_abs());
+            }
+        }
+    }
+    Ok(outstanding)
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads every balance and every lead once, as recorded operations. A read whose answer is lost is asked
+/// again a few times: it changes nothing, and without it the final state is not known.
+///
+/// # Errors
+/// Fails if a read cannot be sent or recorded.
+pub async fn final_reads(stage: &Arc<Stage>, client: &reqwest::Client) -> Result<(), StageError> {
+    let maps = |name: &str| stage.target.operations.contains_key(name);
+    let mut reads = Vec::new();
+    if maps("read-balance") {
+        let all = stage.world.workspaces.iter();
+        reads.extend(all.map(|workspace| Operation::ReadBalance { workspace: workspace.name.clone() }));
+    }
+    if let (true, Some(reader)) = (maps("read-lead"), stage.world.workspaces.last()) {
+        let all = stage.world.leads.iter();
+        reads.extend(all.map(|lead| Operation::ReadLead { workspace: reader.name.clone(), lead: lead.name.clone() }));
+    }
+    stream::iter(reads.into_iter().map(Ok::<_, StageError>))
+        .try_for_each_concurrent(READERS, |read| async move {
+            let mut process = stage.process(client.clone());
+            for _ in 0..3 {
+                if process.call(read.clone()).await?.outcome != Outcome::Info {
+                    break;
+                }
+            }
+            Ok(())
+        })
+        .await
+}

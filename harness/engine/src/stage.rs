@@ -1,0 +1,156 @@
+//! What a driver works with during one scenario: processes that ask and are recorded.
+
+use std::{sync::Arc, time::Duration};
+
+use overdraft_faults::stripe::StripeSim;
+use overdraft_model::{
+    manifest::World,
+    operation::{Answer, Operation, Outcome},
+    target::Target,
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    http::{self, PrepareError, Told},
+    race::Rendezvous,
+    recorder::{Recorder, RecorderError},
+};
+
+/// Why a process cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Nothing can be recorded any more.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// An operation cannot be sent.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+}
+
+/// One scenario's stage. Shared by all of its processes.
+#[derive(Debug)]
+pub struct Stage {
+    /// The target file.
+    pub target: Target,
+    /// Who and what exists.
+    pub world: World,
+    /// Where the instances answer.
+    pub base_urls: Vec<String>,
+    /// Where customers pay.
+    pub stripe: StripeSim,
+    /// Where everything is recorded.
+    pub recorder: Recorder,
+    /// Cancelled when driving must end early.
+    pub stop: CancellationToken,
+    /// When the providers started, so that they can be told the time.
+    pub began: Duration,
+}
+
+/// A logical client: one operation in flight, a new number after each `info`.
+#[derive(Debug)]
+pub struct Process {
+    stage: Arc<Stage>,
+    client: reqwest::Client,
+    number: u64,
+    /// Which instance is asked next; processes start at different ones and take turns.
+    turn: usize,
+}
+
+impl Stage {
+    /// Time since the scenario's providers started.
+    #[must_use]
+    pub fn provider_time(&self) -> Duration {
+        self.recorder.clock().elapsed().saturating_sub(self.began)
+    }
+
+    /// A new process that asks through a client of its own or a shared one.
+    #[must_use]
+    pub fn process(self: &Arc<Self>, client: reqwest::Client) -> Process {
+        let number = self.recorder.new_process();
+        let turn = usize::try_from(number).unwrap_or(0);
+        Process { stage: Arc::clone(self), client, number, turn }
+    }
+
+    fn answer_within(&self) -> Duration {
+        self.target.service.answer_within.duration()
+    }
+}
+
+impl Process {
+    /// Asks, waits for the answer, and records both.
+    ///
+    /// # Errors
+    /// Fails if it cannot be sent or recorded, never because of what the target does.
+    pub async fn call(&mut self, operation: Operation) -> Result<Told, StageError> {
+        let intended = self.stage.recorder.clock().ns();
+        if let Operation::Pay { session, .. } = &operation {
+            let session = session.clone();
+            return self.pay(operation, &session, intended).await;
+        }
+        let instance = self.next_instance();
+        let stage = Arc::clone(&self.stage);
+        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &stage.base_urls[instance])?;
+        let op = stage.recorder.invoke(self.number, intended, operation).await?;
+        let told = http::send(&self.client, &request, map, instance, stage.answer_within()).await;
+        self.finish(op, told).await
+    }
+
+    /// Asks at the same instant as everybody else at the rendezvous. None if the stage was stopped before
+    /// everybody was there: nothing was asked then.
+    ///
+    /// # Errors
+    /// As [`Process::call`].
+    pub async fn race(&mut self, rendezvous: &Rendezvous, operation: Operation) -> Result<Option<Told>, StageError> {
+        let instance = self.next_instance();
+        let stage = Arc::clone(&self.stage);
+        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &stage.base_urls[instance])?;
+        let Some(ready) = rendezvous.get_ready(&request, &stage.stop).await else { return Ok(None) };
+        let intended = stage.recorder.clock().ns();
+        let op = stage.recorder.invoke(self.number, intended, operation).await?;
+        let answered = rendezvous.release(ready, op, &stage.recorder, stage.answer_within()).await?;
+        let told = match answered {
+            Ok((status, body)) => http::judge(map, status, &body, instance),
+            Err(lost) => Told {
+                outcome: if lost.sent { Outcome::Info } else { Outcome::Fail },
+                answer: Answer { error: Some(lost.problem), instance, ..Answer::default() },
+            },
+        };
+        self.finish(op, told).await.map(Some)
+    }
+
+    /// Pays at the provider, which is ours: recorded as an operation, because money moves.
+    async fn pay(&mut self, operation: Operation, session: &str, intended: u64) -> Result<Told, StageError> {
+        let stage = Arc::clone(&self.stage);
+        let label = format!("{}/{}", operation.workspace().unwrap_or_default(), self.number);
+        let op = stage.recorder.invoke(self.number, intended, operation).await?;
+        let told = match stage.stripe.pay(session, &label, stage.provider_time()) {
+            Ok(_) => Told {
+                outcome: Outcome::Ok,
+                answer: Answer {
+                    status: Some(200),
+                    fields: [("session".to_owned(), json!(session))].into(),
+                    ..Answer::default()
+                },
+            },
+            Err(problem) => Told {
+                outcome: Outcome::Fail,
+                answer: Answer { error: Some(problem.to_string()), ..Answer::default() },
+            },
+        };
+        self.finish(op, told).await
+    }
+
+    async fn finish(&mut self, op: u64, told: Told) -> Result<Told, StageError> {
+        self.stage.recorder.complete(op, told.outcome, told.answer.clone()).await?;
+        if told.outcome == Outcome::Info {
+            self.number = self.stage.recorder.new_process();
+        }
+        Ok(told)
+    }
+
+    fn next_instance(&mut self) -> usize {
+        self.turn += 1;
+        self.turn % self.stage.base_urls.len()
+    }
+}

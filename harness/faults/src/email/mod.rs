@@ -1,0 +1,133 @@
+//! The email provider, simulated: Resend's `POST /emails`, and the hook that alerts go to.
+//!
+//! A message is told apart by its recipient and by what it is about ([`EmailRule`]). Its fate under
+//! `EmailFlaky` is drawn from the seed, the recipient and its number among the distinct messages to that
+//! recipient. A target that sends two different messages to one recipient at the same instant decides by
+//! their order which is the first; all else repeats.
+//!
+//! A message refused for good stays refused after the fault is healed: it is the address that is bad, not
+//! the provider. Attempts under one fault never count under another.
+
+mod api;
+mod fates;
+mod message;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use overdraft_model::{evidence::EmailSink, fault::Fault, target::EmailRule};
+use serde_json::Value;
+use wiremock::MockServer;
+
+use self::fates::Flaky;
+use crate::{
+    guard::{Guard, Slot, locked},
+    server,
+};
+
+/// Path of the alert hook.
+const ALERTS: &str = "/hooks/alerts";
+
+/// What the server and its handle share.
+struct Room {
+    seed: u64,
+    rule: EmailRule,
+    down: Slot<()>,
+    flaky: Slot<Flaky>,
+    sink: Mutex<Sink>,
+}
+
+/// What arrived and what is remembered of it.
+#[derive(Default)]
+struct Sink {
+    ledger: EmailSink,
+    /// Idempotency keys: the body they came with and the id that was answered.
+    memory: BTreeMap<String, (Value, String)>,
+    /// Distinct messages by recipient, in the order of their first attempts.
+    messages: BTreeMap<String, Vec<String>>,
+    /// Attempts under the present `EmailFlaky`, by recipient and event.
+    attempts: BTreeMap<(String, String), u32>,
+    refused_for_good: BTreeSet<(String, String)>,
+    /// Messages whose answer was lost already.
+    lost: BTreeSet<(Vec<String>, String)>,
+    ids: u64,
+}
+
+impl Sink {
+    /// Which distinct message to this recipient it is, from 0.
+    fn number(&mut self, recipient: &str, event: &str) -> usize {
+        let messages = self.messages.entry(recipient.to_owned()).or_default();
+        messages.iter().position(|known| known == event).unwrap_or_else(|| {
+            messages.push(event.to_owned());
+            messages.len() - 1
+        })
+    }
+
+    /// Counts an attempt, from 1.
+    fn attempt(&mut self, recipient: &str, event: &str) -> u32 {
+        let attempts = self.attempts.entry((recipient.to_owned(), event.to_owned())).or_default();
+        *attempts = attempts.saturating_add(1);
+        *attempts
+    }
+}
+
+/// The simulator. Clones share everything; the server stops when the last one drops.
+#[derive(Clone)]
+pub struct EmailSim {
+    room: Arc<Room>,
+    server: Arc<MockServer>,
+}
+
+impl std::fmt::Debug for EmailSim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmailSim").finish_non_exhaustive()
+    }
+}
+
+impl EmailSim {
+    /// Starts on a free loopback port.
+    pub async fn start(seed: u64, rule: EmailRule) -> Self {
+        let (down, flaky, sink) = (Slot::default(), Slot::default(), Mutex::default());
+        let room = Arc::new(Room { seed, rule, down, flaky, sink });
+        let server = Arc::new(server::serve(Arc::clone(&room)).await);
+        Self { room, server }
+    }
+
+    /// Where the API is, without a trailing slash and without `/emails`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.uri()
+    }
+
+    /// A Slack-compatible hook for alerts. No fault of the email provider touches it.
+    #[must_use]
+    pub fn alert_url(&self) -> String {
+        format!("{}{ALERTS}", self.server.uri())
+    }
+
+    /// What was accepted, what was refused, which alerts came, each in order.
+    #[must_use]
+    pub fn ledger(&self) -> EmailSink {
+        locked(&self.room.sink).ledger.clone()
+    }
+
+    /// Puts a fault in place; none if it is not a fault of this provider. A second one of the same kind
+    /// replaces the first, and healing it does not bring the first back. An outage goes before flakiness.
+    #[must_use]
+    pub fn inject(&self, fault: &Fault) -> Option<Guard> {
+        match *fault {
+            Fault::EmailDown {} => Some(self.room.down.put(())),
+            Fault::EmailFlaky { fail_attempts, for_good, rate_limited, lose_answer, slow, slow_by } => {
+                let slow_by = slow_by.duration();
+                // Locked across both steps: no request sees the new fault with the old one's attempts.
+                let mut sink = locked(&self.room.sink);
+                sink.attempts.clear();
+                let flaky = Flaky { fail_attempts, for_good, rate_limited, lose_answer, slow, slow_by };
+                Some(self.room.flaky.put(flaky))
+            }
+            Fault::StripeErrors { .. } | Fault::StripeLosesAnswers { .. } | Fault::WebhookChaos { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What keeps a fault in place, and counts what it did.
+//!
+//! A provider has one slot per kind of fault. Injecting fills the slot: the latest wins. Healing empties
+//! it, unless a later injection has taken it meanwhile; an earlier one is never brought back.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A fault in place. It heals when this drops.
+#[must_use = "a guard that is dropped at once heals the fault at once"]
+pub struct Guard {
+    effects: Arc<AtomicU64>,
+    remove: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl Guard {
+    /// How often the fault really changed something so far: answers spoilt, deliveries added or held back.
+    #[must_use]
+    pub fn effects(&self) -> u64 {
+        self.effects.load(Ordering::SeqCst)
+    }
+
+    /// Heals the fault and returns its effects.
+    pub fn heal(mut self) -> u64 {
+        if let Some(remove) = self.remove.take() {
+            remove();
+        }
+        self.effects()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(remove) = self.remove.take() {
+            remove();
+        }
+    }
+}
+
+/// A fault as the provider sees it: its settings and its counter.
+pub(crate) struct Active<T> {
+    value: Arc<T>,
+    effects: Arc<AtomicU64>,
+}
+
+impl<T> Active<T> {
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// Counts one effect.
+    pub(crate) fn hit(&self) {
+        self.effects.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether both are the same injection.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.effects, &other.effects)
+    }
+}
+
+impl<T> Clone for Active<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), effects: Arc::clone(&self.effects) }
+    }
+}
+
+/// The place of one kind of fault.
+pub(crate) struct Slot<T>(Arc<Mutex<Option<Active<T>>>>);
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Send + Sync + 'static> Slot<T> {
+    /// Puts a fault in place until its guard drops.
+    pub(crate) fn put(&self, value: T) -> Guard {
+        let active = Active { value: Arc::new(value), effects: Arc::default() };
+        let effects = Arc::clone(&active.effects);
+        *locked(&self.0) = Some(active.clone());
+        let place = Arc::clone(&self.0);
+        let remove = move || {
+            let mut place = locked(&place);
+            if place.as_ref().is_some_and(|present| present.is(&active)) {
+                *place = None;
+            }
+        };
+        Guard { effects, remove: Some(Box::new(remove)) }
+    }
+
+    /// The fault in place, if there is one.
+    pub(crate) fn get(&self) -> Option<Active<T>> {
+        locked(&self.0).clone()
+    }
+}
+
+/// Locks even where another thread panicked meanwhile: ledgers are evidence, half a record is better than
+/// none.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_wins_and_healing_brings_none_back() {
+        let slot = Slot::default();
+        let first = slot.put(1);
+        let second = slot.put(2);
+        assert_eq!(slot.get().map(|active| *active.value()), Some(2));
+        drop(first);
+        assert_eq!(slot.get().map(|active| *active.value()), Some(2), "healing the first must not heal the second");
+        let _third = slot.put(3);
+        assert_eq!(second.heal(), 0);
+        assert_eq!(slot.get().map(|active| *active.value()), Some(3));
+    }
+
+    #[test]
+    fn effects_are_counted_per_injection() {
+        let slot = Slot::default();
+        let guard = slot.put(());
+        slot.get().unwrap().hit();
+        slot.get().unwrap().hit();
+        assert_eq!(guard.effects(), 2);
+        assert_eq!(guard.heal(), 2);
+        assert!(slot.get().is_none());
+    }
+}

@@ -1,0 +1,245 @@
+//! Requests to the API: who asks, whether it was asked before, and the faults that spoil the answer.
+//!
+//! A key that repeats with the same parameters is answered from memory, with other parameters it is an
+//! error, and refused parameters are not remembered. Keys are kept for good: a run is shorter than the 24
+//! hours that Stripe promises. An injected 500 is not remembered either, for it strikes before execution
+//! begins: nothing was done, and a retry with the same key may succeed. Requests are worked on one after the
+//! other, so Stripe's 409 for a key in use does not occur.
+
+use overdraft_model::fault::Fault;
+use serde_json::Value;
+use wiremock::{Request, ResponseTemplate};
+
+use super::{
+    Room,
+    book::{Book, Remembered},
+    events::Origin,
+    form::{Form, FormError},
+    resources::{Caller, Refusal, Route},
+};
+use crate::{
+    draw::Draw,
+    guard::{Active, locked},
+    server::{Reply, Service},
+};
+
+/// Stripe's limit on keys, in characters.
+const LONGEST_KEY: usize = 255;
+
+/// An answer and how it came about.
+struct Answer {
+    status: u16,
+    body: Value,
+    /// The request that was first answered so, where this one repeats it.
+    repeats: Option<String>,
+}
+
+/// What a request says of itself.
+struct Asked<'a> {
+    method: &'a str,
+    path: &'a str,
+    request: String,
+    key: Option<String>,
+}
+
+impl Service for Room {
+    fn reply(&self, request: &Request) -> Reply {
+        let mut book = locked(&self.book);
+        let number = book.uses_of("request").to_string();
+        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let asked = Asked {
+            method: request.method.as_str(),
+            path: request.url.path(),
+            request: format!("req_{}", Draw::of(self.settings.seed, &["request", &number]).word(14)),
+            key: text("idempotency-key").filter(|key| !key.is_empty() && request.method.as_str() == "POST"),
+        };
+        let answer = self.answer(&mut book, &asked, text("authorization").as_deref(), request);
+        let lost = answer.status < 300 && asked.method == "POST" && self.loses(&mut book, &asked, request);
+        let name = Route::of(asked.method, asked.path).map_or("unrecognized", Route::name);
+        let ending = if lost { "lost".to_owned() } else { answer.status.to_string() };
+        *book.requests.entry(format!("{name} {ending}")).or_default() += 1;
+        if lost {
+            return Reply::Lost;
+        }
+        let version = text("stripe-version").unwrap_or_else(|| self.settings.api_version.clone());
+        let mut template = ResponseTemplate::new(answer.status)
+            .set_body_raw(format!("{:#}\n", answer.body), "application/json")
+            .insert_header("request-id", asked.request.as_str())
+            .insert_header("stripe-version", version)
+            .insert_header("cache-control", "no-cache, no-store");
+        if let Some(key) = asked.key {
+            template = template
+                .insert_header("idempotency-key", key)
+                .insert_header("original-request", answer.repeats.as_deref().unwrap_or(&asked.request));
+        }
+        if answer.repeats.is_some() {
+            template = template.insert_header("idempotent-replayed", "true");
+        }
+        Reply::Answer(template)
+    }
+}
+
+impl Room {
+    fn answer(&self, book: &mut Book, asked: &Asked<'_>, authorization: Option<&str>, request: &Request) -> Answer {
+        match self.try_answer(book, asked, authorization, request) {
+            Ok(answer) => answer,
+            Err(refusal) => Answer { status: refusal.status, body: refusal.into(), repeats: None },
+        }
+    }
+
+    fn try_answer(
+        &self,
+        book: &mut Book,
+        asked: &Asked<'_>,
+        authorization: Option<&str>,
+        request: &Request,
+    ) -> Result<Answer, Refusal> {
+        authenticate(authorization)?;
+        let route = Route::of(asked.method, asked.path).ok_or_else(|| unrecognized(asked))?;
+        if let Some(errors) = self.faults.errors.get() {
+            let share = *errors.value();
+            if self.strikes(book, &errors, share, "errors", asked, request) {
+                return Err(injected());
+            }
+        }
+        let text = if asked.method == "POST" { &request.body } else { request.url.query().unwrap_or("").as_bytes() };
+        let form = Form::parse(text).map_err(|FormError(param)| Refusal::invalid(&param, None, "Invalid object"))?;
+        let fingerprint = format!("{} {} {}", asked.method, asked.path, form.canonical());
+        if let Some(key) = &asked.key {
+            if key.chars().count() > LONGEST_KEY {
+                let message = format!("Idempotency keys have up to {LONGEST_KEY} characters.");
+                return Err(Refusal { param: None, ..Refusal::invalid("", None, message) });
+            }
+            if let Some(known) = book.memory.get(key) {
+                return repeat(known, &fingerprint, key);
+            }
+        }
+        let label = match &asked.key {
+            Some(key) => format!("key {key}"),
+            None => format!("request {}", book.uses_of("keyless")),
+        };
+        let origin = Origin { request: Some(asked.request.clone()), idempotency_key: asked.key.clone() };
+        let moment = self.moment(book.latest);
+        let body = route.run(book, &form, &Caller { label: &label, origin }, &moment)?;
+        if let Some(key) = &asked.key {
+            let request = asked.request.clone();
+            book.memory.insert(key.clone(), Remembered { fingerprint, request, status: 200, body: body.clone() });
+        }
+        Ok(Answer { status: 200, body, repeats: None })
+    }
+
+    fn loses(&self, book: &mut Book, asked: &Asked<'_>, request: &Request) -> bool {
+        let Some(loses) = self.faults.loses_answers.get() else { return false };
+        self.strikes(book, &loses, *loses.value(), "loses-answers", asked, request)
+    }
+
+    /// Whether a fault hits this request, drawn from what is asked and how often it was asked under this
+    /// fault; counted if so.
+    fn strikes(
+        &self,
+        book: &mut Book,
+        fault: &Active<f64>,
+        share: f64,
+        name: &str,
+        asked: &Asked<'_>,
+        request: &Request,
+    ) -> bool {
+        let what = match &asked.key {
+            Some(key) => format!("{name} {} {} key {key}", asked.method, asked.path),
+            None => {
+                let body = String::from_utf8_lossy(&request.body);
+                format!("{name} {} {} {body}", asked.method, asked.path)
+            }
+        };
+        let time = book.uses_of(&what).to_string();
+        let hit = Draw::of(self.settings.seed, &[&what, &time]).chance(share);
+        if hit {
+            fault.hit();
+        }
+        hit
+    }
+}
+
+fn repeat(known: &Remembered, fingerprint: &str, key: &str) -> Result<Answer, Refusal> {
+    if known.fingerprint != fingerprint {
+        return Err(Refusal {
+            status: 400,
+            kind: "idempotency_error",
+            code: None,
+            param: None,
+            message: format!(
+                "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
+                 using a key other than '{key}' if you meant to execute a different request."
+            ),
+        });
+    }
+    Ok(Answer { status: known.status, body: known.body.clone(), repeats: Some(known.request.clone()) })
+}
+
+fn authenticate(authorization: Option<&str>) -> Result<(), Refusal> {
+    let refuse =
+        |message: String| Refusal { status: 401, kind: "invalid_request_error", code: None, param: None, message };
+    let Some(authorization) = authorization else {
+        return Err(refuse("You did not provide an API key.".into()));
+    };
+    let key = match authorization.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim().to_owned(),
+        Some((scheme, basic)) if scheme.eq_ignore_ascii_case("basic") => user_of(basic.trim()),
+        _ => String::new(),
+    };
+    if key.starts_with("sk_") || key.starts_with("rk_") {
+        return Ok(());
+    }
+    Err(refuse(format!("Invalid API Key provided: {}***", key.chars().take(6).collect::<String>())))
+}
+
+/// The user name of basic authentication, which is where curl's `-u sk_…:` puts the key.
+fn user_of(basic: &str) -> String {
+    let (mut bits, mut held, mut text) = (0_u32, 0_u32, Vec::new());
+    for letter in basic.bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => break,
+        };
+        bits = (bits << 6) | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            text.push(u8::try_from(bits >> held & 0xff).unwrap_or_default());
+        }
+    }
+    String::from_utf8_lossy(&text).split(':').next().unwrap_or_default().to_owned()
+}
+
+fn unrecognized(asked: &Asked<'_>) -> Refusal {
+    let message = format!(
+        "Unrecognized request URL ({}: {}). Please see https://docs.stripe.com/api for a list of those that exist.",
+        asked.method, asked.path
+    );
+    Refusal { status: 404, kind: "invalid_request_error", code: None, param: None, message }
+}
+
+fn injected() -> Refusal {
+    let fault = Fault::StripeErrors { share: 1.0 };
+    let message = format!("An unknown error occurred ({} of the harness).", fault.name());
+    Refusal { status: 500, kind: "api_error", code: None, param: None, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_secret_key_as_bearer_or_as_user_name() {
+        assert!(authenticate(Some("Bearer sk_test_abc")).is_ok());
+        assert!(authenticate(Some("Basic c2tfdGVzdF9hYmM6")).is_ok(), "sk_test_abc:");
+        assert_eq!(user_of("c2tfdGVzdF9hYmM6"), "sk_test_abc");
+        for wrong in [None, Some("Bearer pk_test_abc"), Some("Bearer "), Some("sk_test_abc"), Some("Basic !")] {
+            assert_eq!(authenticate(wrong).unwrap_err().status, 401, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Checks in plain words: the question that each answers, and limits spelled out. What a check does and
+//! why is the catalogue's to say.
+
+use overdraft_checkers::catalogue::{self, CheckInfo};
+use overdraft_model::{
+    threshold::{Aggregate, Comparison, Threshold},
+    verdict::CheckVerdict,
+};
+
+use crate::words;
+
+/// The question that a check answers, as a reviewer would ask it.
+pub fn question(id: &str) -> String {
+    let text = match id {
+        "credits.conserved" => "Is every credit accounted for?",
+        "credits.never-negative" => "Does every balance stay at zero or above?",
+        "leads.capacity" => "Is no lead sold more often than allowed?",
+        "purchase.atomic" => "Is every purchase all or nothing?",
+        "effects.at-most-once" => "Does everything happen at most once?",
+        "acknowledged.durable" => "Is what was confirmed still true at the end?",
+        "paid.delivered" => "Did everything that was paid for arrive?",
+        "status.never-regresses" => "Do statuses only move forward?",
+        "webhooks.order-free" => "Does every order of webhooks end the same?",
+        "webhooks.authentic" => "Do forged webhooks change nothing?",
+        "history.linearizable" => "Do all answers fit one order of events?",
+        "tenants.isolated" => "Does each workspace see only its own?",
+        "limits.enforced" => "Are the limits enforced?",
+        "run.exercised" => "Was it really put under stress?",
+        _ => return threshold_question(id),
+    };
+    text.to_owned()
+}
+
+fn threshold_question(id: &str) -> String {
+    match id.split_once('.') {
+        Some(("latency", operation)) => format!("Is {operation} fast enough?"),
+        Some(("errors", operation)) => format!("Are errors of {operation} rare enough?"),
+        _ if id == "latency" => "Is it fast enough?".to_owned(),
+        _ if id == "errors" => "Are errors rare enough?".to_owned(),
+        _ => id.to_owned(),
+    }
+}
+
+/// Whether a check is a limit from the scenario file.
+pub fn is_threshold(id: &str) -> bool {
+    matches!(id.split('.').next(), Some("latency" | "errors"))
+}
+
+/// What the catalogue of checks says of a check: promise, method, incident, remedy.
+pub fn find(id: &str) -> Option<&'static CheckInfo> {
+    catalogue::find(id)
+}
+
+/// A limit from the scenario file, as it was written and in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// In k6's spelling.
+    pub spelling: String,
+    /// As a person would say it.
+    pub words: String,
+}
+
+/// The limit that a check is about, where its texts name one in k6's spelling.
+pub fn limit(check: &CheckVerdict) -> Option<Limit> {
+    if !is_threshold(&check.id) {
+        return None;
+    }
+    let threshold = [&check.expected, &check.observed].into_iter().find_map(|text| spelled(text))?;
+    let of = check.id.split_once('.').map(|(_, operation)| format!("{operation} ")).unwrap_or_default();
+    let compared = compared(threshold.comparison);
+    let ms = || words::micros((threshold.limit.max(0.0) * 1_000.0).round() as u64);
+    let words = match threshold.aggregate {
+        Aggregate::Percentile(50.0) => format!("half of all {of}answers take {compared} {}", ms()),
+        Aggregate::Percentile(p) => format!("{} % of all {of}answers take {compared} {}", words::decimal(p), ms()),
+        Aggregate::Max => format!("the slowest {of}answer takes {compared} {}", ms()),
+        Aggregate::Rate => {
+            format!("{compared} {} % of all {of}answers are unexpected", words::decimal(threshold.limit * 100.0))
+        }
+        Aggregate::Count => {
+            format!("{compared} {} of all {of}answers are unexpected", words::decimal(threshold.limit))
+        }
+    };
+    Some(Limit { spelling: threshold.to_string(), words })
+}
+
+/// The first threshold in a text, with or without spaces in it.
+fn spelled(text: &str) -> Option<Threshold> {
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    text.split_whitespace()
+        .chain([compact.as_str()])
+        .map(|word| word.trim_matches(['`', ',', '.', ':', '"', '\'']))
+        .find_map(|word| word.parse().ok())
+}
+
+const fn compared(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Less => "less than",
+        Comparison::LessOrEqual => "at most",
+        Comparison::Greater => "more than",
+        Comparison::GreaterOrEqual => "at least",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use overdraft_model::verdict::Validity;
+
+    use super::*;
+
+    fn said(id: &str, expected: &str, observed: &str) -> Option<String> {
+        let check = CheckVerdict {
+            id: id.into(),
+            validity: Validity::Valid,
+            skipped: None,
+            expected: expected.into(),
+            observed: observed.into(),
+            evidence: 1,
+            findings: vec![],
+        };
+        limit(&check).map(|limit| format!("{} = {}", limit.spelling, limit.words))
+    }
+
+    #[test]
+    fn limits_are_spelled_out() {
+        let cases = [
+            ("latency.purchase", "p(99)<2000", "", "p(99)<2000 = 99 % of all purchase answers take less than 2.0 s"),
+            ("latency.pay", "med <= 150", "", "p(50)<=150 = half of all pay answers take at most 150 ms"),
+            (
+                "errors",
+                "unexpected answers stay within the limit",
+                "rate<0.01: 3 unexpected answers in 900 operations",
+                "rate<0.01 = less than 1 % of all answers are unexpected",
+            ),
+        ];
+        for (id, expected, observed, words) in cases {
+            assert_eq!(said(id, expected, observed).as_deref(), Some(words));
+        }
+        assert_eq!(said("latency.purchase", "to be fast", "it was"), None);
+        assert_eq!(said("leads.capacity", "count<5", ""), None);
+    }
+
+    #[test]
+    fn a_check_nobody_knows_keeps_its_id() {
+        assert_eq!(question("moon.phase"), "moon.phase");
+        assert_eq!(question("latency.pay"), "Is pay fast enough?");
+    }
+
+    #[test]
+    fn every_check_of_the_catalogue_is_a_question() {
+        for check in catalogue::CHECKS {
+            assert!(question(check.id).ends_with('?'), "give {} a question in reports/src/explain.rs", check.id);
+        }
+    }
+}

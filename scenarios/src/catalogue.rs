@@ -1,0 +1,63 @@
+//! The scenarios that come with the program, and the suites made of them.
+
+use overdraft_model::{
+    codec::{self, CodecError},
+    scenario::Scenario,
+};
+
+/// A named list of scenarios.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suite {
+    /// Its name on the command line.
+    pub id: &'static str,
+    /// One line for a listing.
+    pub title: &'static str,
+    /// The scenarios, in order.
+    pub scenarios: &'static [&'static str],
+}
+
+/// Every suite. The first is what `run` runs without a name.
+pub const SUITES: &[Suite] = &[Suite {
+    id: "gate",
+    title: "What a deploy must pass: races, double clicks, webhooks and emails",
+    scenarios: &["flash-sale", "wallet-drain", "double-click", "webhook-storm", "email-outage"],
+}];
+
+const FILES: &[(&str, &str)] = &[
+    ("flash-sale.toml", include_str!("../catalogue/flash-sale.toml")),
+    ("wallet-drain.toml", include_str!("../catalogue/wallet-drain.toml")),
+    ("double-click.toml", include_str!("../catalogue/double-click.toml")),
+    ("webhook-storm.toml", include_str!("../catalogue/webhook-storm.toml")),
+    ("email-outage.toml", include_str!("../catalogue/email-outage.toml")),
+];
+
+/// Every scenario that comes with the program.
+///
+/// # Errors
+/// Fails with the file's name if a file is broken; a test keeps that from being released.
+pub fn scenarios() -> Result<Vec<Scenario>, (&'static str, CodecError)> {
+    FILES.iter().map(|(name, text)| codec::read_toml(text).map_err(|error| (*name, error))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_reads_and_is_named_after_its_scenario() {
+        let scenarios = scenarios().unwrap();
+        for (scenario, (name, _)) in scenarios.iter().zip(FILES) {
+            assert_eq!(format!("{}.toml", scenario.id), *name);
+        }
+    }
+
+    #[test]
+    fn suites_name_scenarios_that_exist() {
+        let scenarios = scenarios().unwrap();
+        for suite in SUITES {
+            for name in suite.scenarios {
+                assert!(scenarios.iter().any(|scenario| scenario.id == *name), "{name}");
+            }
+        }
+    }
+}

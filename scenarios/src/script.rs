@@ -1,0 +1,137 @@
+//! What every user will do, drawn before anything starts: the same scenario and seed give the same scripts.
+
+use overdraft_model::{
+    manifest::{Planned, World},
+    operation::Operation,
+    scenario::{Scenario, Workload},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::workloads;
+
+/// One step of one user.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Ask, wait for the answer, go on whatever it is.
+    Call(Operation),
+    /// Ask at the same instant as everybody else in the race of that name.
+    Race {
+        /// The race.
+        name: String,
+        /// What to ask.
+        operation: Operation,
+    },
+    /// Order credits; if a checkout session comes back, pay it unless the customer walks away.
+    Order {
+        /// The order.
+        operation: Operation,
+        /// Whether the customer pays.
+        pays: bool,
+    },
+    /// Do nothing for so many milliseconds.
+    Pause(u64),
+}
+
+/// One list of steps per user.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Script {
+    /// By user.
+    pub users: Vec<Vec<Step>>,
+}
+
+impl Script {
+    /// The races and how many take part in each, in order of appearance.
+    #[must_use]
+    pub fn races(&self) -> Vec<(String, usize)> {
+        let mut races: Vec<(String, usize)> = Vec::new();
+        let mut place = std::collections::HashMap::new();
+        for step in self.users.iter().flatten() {
+            if let Step::Race { name, .. } = step {
+                let at = *place.entry(name).or_insert_with(|| {
+                    races.push((name.clone(), 0));
+                    races.len() - 1
+                });
+                races[at].1 += 1;
+            }
+        }
+        races
+    }
+
+    /// SHA-256 over every step, hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Draws a scenario's world and scripts.
+#[must_use]
+pub fn draw(scenario: &Scenario, seed: u64) -> (World, Script) {
+    match &scenario.workload {
+        Workload::FlashSale { price, balance, max_sales } => {
+            workloads::flash_sale::draw(scenario, seed, *price, *balance, max_sales)
+        }
+        Workload::WalletDrain { price, affordable } => {
+            workloads::wallet_drain::draw(scenario, seed, *price, *affordable)
+        }
+        Workload::DoubleClick { price, balance } => workloads::double_click::draw(scenario, seed, *price, *balance),
+        Workload::WebhookStorm { credits, price } => workloads::webhook_storm::draw(scenario, seed, *credits, *price),
+        Workload::EmailOutage { price, balance } => workloads::email_outage::draw(scenario, seed, *price, *balance),
+    }
+}
+
+/// A scenario with everything that the seed decides for it.
+#[must_use]
+pub fn plan(scenario: Scenario, seed: u64) -> Planned {
+    let (world, script) = draw(&scenario, seed);
+    Planned { scenario, world, script: script.hash() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    #[test]
+    fn the_same_seed_gives_the_same_scripts_and_another_seed_others() {
+        for scenario in catalogue::scenarios().unwrap() {
+            let (one, again, other) = (plan(scenario.clone(), 7), plan(scenario.clone(), 7), plan(scenario, 8));
+            assert_eq!(one, again);
+            assert_ne!(one.world, other.world);
+            assert_ne!(one.script, other.script, "{}", one.scenario.id);
+        }
+    }
+
+    #[test]
+    fn scripts_speak_of_what_exists_and_never_reuse_a_key_for_two_workspaces() {
+        for scenario in catalogue::scenarios().unwrap() {
+            let (world, script) = draw(&scenario, 1);
+            assert_eq!(script.users.len(), scenario.load.users, "{}", scenario.id);
+            let mut owners = std::collections::HashMap::new();
+            for step in script.users.iter().flatten() {
+                let (Step::Call(operation) | Step::Race { operation, .. } | Step::Order { operation, .. }) = step
+                else {
+                    continue;
+                };
+                let workspace = operation.workspace().expect("every scripted operation has a workspace");
+                assert!(world.workspace(workspace).is_some(), "{workspace}");
+                if let Operation::Purchase { leads, key, .. } = operation {
+                    assert!(leads.iter().all(|lead| world.lead(lead).is_some()), "{leads:?}");
+                    assert_eq!(*owners.entry(key.clone()).or_insert(workspace), workspace);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_race_counts_everybody_who_takes_part() {
+        let scenarios = catalogue::scenarios().unwrap();
+        let flash = scenarios.iter().find(|scenario| scenario.id == "flash-sale").unwrap();
+        let races = draw(flash, 3).1.races();
+        assert_eq!(races.len(), flash.load.rounds);
+        assert!(races.iter().all(|(_, size)| *size == flash.load.users));
+    }
+}

@@ -1,0 +1,103 @@
+//! Connections, and when to try a call again.
+//!
+//! Every function of the database that a request calls is safe to repeat: purchases and grants by
+//! their keys, webhooks by their event id, reads by nature. So a lost connection, after which nobody
+//! knows whether the db_tx committed, is answered by asking again.
+
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::settings::Settings;
+
+/// Tries of one call, the first included. Three survive a deadlock and a restart of the database.
+const TRIES: u32 = 3;
+/// Wait before the second and third try, times the try's number.
+const PAUSE: Duration = Duration::from_millis(15);
+/// Connections of the job queue itself: fetch, complete, heartbeat and sweep seldom coincide.
+const QUEUE_POOL: u32 = 4;
+
+/// The pool of requests and job handlers: each connection acts as `marketplace_app`.
+pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
+    let timeout = settings.request_timeout.as_millis().to_string();
+    let options =
+        PgConnectOptions::from_str(settings.database_url.expose())?.application_name("overdraft-reference").options([
+            ("role", "marketplace_app"),
+            // Every statement is a call by key. Planning it for its values again and again finds the
+            // same plan, and costs a third of a purchase.
+            ("plan_cache_mode", "force_generic_plan"),
+            ("statement_timeout", timeout.as_str()),
+            ("idle_in_transaction_session_timeout", timeout.as_str()),
+        ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.db_pool)
+        .min_connections(settings.db_pool)
+        .acquire_timeout(settings.db_acquire_timeout)
+        // A ping per request would double the round trips; a dead connection is found by using it.
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?;
+    // Log in now: the first burst of buyers should not wait for it, one login after another.
+    drop(try_join_all((0..settings.db_pool).map(|_| pool.acquire())).await?);
+    Ok(pool)
+}
+
+/// The pool of the job queue, as the login user, which owns the queue's tables.
+pub(crate) async fn queue_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
+    let options =
+        PgConnectOptions::from_str(settings.database_url.expose())?.application_name("overdraft-reference-jobs");
+    PgPoolOptions::new()
+        .max_connections(QUEUE_POOL)
+        .acquire_timeout(settings.db_acquire_timeout)
+        .connect_with(options)
+        .await
+}
+
+/// Runs `call` until it succeeds, fails for a reason that repeating will not change, or was tried
+/// often enough.
+pub(crate) async fn retrying<T, F, Fut>(mut call: F) -> Result<T, sqlx::Error>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut tried = 1;
+    loop {
+        match call().await {
+            Err(error) if tried < TRIES && is_transient(&error) => {
+                tracing::warn!(tried, %error, "database call failed, trying again");
+                tokio::time::sleep(PAUSE * tried).await;
+                tried += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// True if the same call may succeed a moment later.
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => matches!(
+            error.code().as_deref(),
+            // Serialization failure, deadlock; shutdown by the administrator, crash, starting up.
+            Some("40001" | "40P01" | "57P01" | "57P02" | "57P03")
+        ),
+        _ => false,
+    }
+}
+
+/// True if the database, rather than the request, is the cause.
+pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => {
+            // Connection trouble, lack of resources, operator's intervention, rollbacks.
+            let code = error.code().unwrap_or_default().into_owned();
+            ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+        }
+        other => is_transient(other),
+    }
+}

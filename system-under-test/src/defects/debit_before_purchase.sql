@@ -1,0 +1,98 @@
+-- debit-before-purchase: charge() commits the debit; purchase() then sells what was paid for, if it
+-- can. Whoever is refused in the second step has paid for nothing.
+
+-- Step one, its own db_tx. A status: the charge was refused, or the key was answered before.
+CREATE FUNCTION charge(p_key_hash bytea, p_key text, p_request_hash bytea, p_leads uuid[],
+                       p_request_id text, p_public_url text) RETURNS answer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_member members := enter_workspace(p_key_hash);
+    v_answer answer;
+    v_total bigint;
+    v_wallet uuid;
+    v_available bigint;
+BEGIN
+    v_answer := answered(v_member.workspace_id, p_key, p_request_hash, p_request_id);
+    IF v_answer.status IS NOT NULL THEN
+        RETURN v_answer;
+    END IF;
+    SELECT sum(price) INTO v_total FROM leads WHERE id = ANY (p_leads);
+    SELECT id, balance INTO v_wallet, v_available FROM accounts
+    WHERE kind = 'credits' AND workspace_id = v_member.workspace_id FOR NO KEY UPDATE;
+    IF v_available < v_total THEN
+        RETURN insufficient_credits(v_member.workspace_id, v_total, v_available,
+                                    p_request_id, p_public_url);
+    END IF;
+    -- A charge that was made for this key before its purchase failed is not made again.
+    IF v_total > 0 AND NOT EXISTS (SELECT 1 FROM transfers WHERE reference = 'purchase_'
+            || md5(v_member.workspace_id || ':' || p_key)::uuid) THEN
+        PERFORM post_transfer('purchase', 'purchase_'
+                || md5(v_member.workspace_id || ':' || p_key)::uuid,
+            ARRAY[v_wallet, '00000000-0000-0000-0000-000000000002']::uuid[],
+            ARRAY[-v_total, v_total]);
+    END IF;
+    RETURN ROW(v_member.workspace_id, NULL, NULL, false)::answer;
+END $$;
+
+-- The partners' commissions, out of what the platform received in step one.
+CREATE FUNCTION post_shares(p_id uuid, p_partners uuid[], p_commissions bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    v_accounts uuid[];
+    v_amounts bigint[];
+    v_shares bigint;
+BEGIN
+    SELECT array_agg(a.id), array_agg(share.amount), sum(share.amount)
+    INTO v_accounts, v_amounts, v_shares
+    FROM unnest(p_partners, p_commissions) AS share (partner, amount)
+    LEFT JOIN accounts a ON a.workspace_id = share.partner AND a.kind = 'credits';
+    PERFORM post_transfer('purchase', 'commission_' || p_id,
+        ARRAY['00000000-0000-0000-0000-000000000002']::uuid[] || v_accounts,
+        ARRAY[-v_shares] || v_amounts);
+END $$;
+
+-- Step two, the purchase's db_tx.
+CREATE OR REPLACE FUNCTION buy_leads(p_id uuid, p_member members, p_key text, p_wanted uuid[],
+                          p_percent integer, p_request_id text, p_public_url text) RETURNS answer
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    v_leads uuid[];         -- these four run in parallel, ordered by lead id
+    v_prices bigint[];
+    v_partners uuid[];
+    v_commissions bigint[];
+    v_full uuid[];
+    v_total bigint;
+    v_refusal answer;
+BEGIN
+    -- Lock 2: the leads, by id. What is read here stays true until the commit.
+    SELECT array_agg(id), array_agg(price), array_agg(workspace_id),
+           array_agg(price * p_percent / 100),
+           coalesce(array_agg(id) FILTER (WHERE sold_count >= max_sales), '{}'), sum(price)
+    INTO v_leads, v_prices, v_partners, v_commissions, v_full, v_total
+    FROM (SELECT id, price, workspace_id, sold_count, max_sales FROM leads
+          WHERE id = ANY (p_wanted) ORDER BY id FOR NO KEY UPDATE) AS locked;
+    v_refusal := refuse_leads(p_member.workspace_id, p_wanted, v_leads, v_full, p_request_id);
+    IF v_refusal.status IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+
+    -- The partners' wallets, by id. The buyer has been charged.
+    PERFORM 1 FROM accounts WHERE kind = 'credits' AND workspace_id = ANY (v_partners)
+    ORDER BY id FOR NO KEY UPDATE;
+
+    UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
+    PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
+                            v_total);
+    PERFORM post_shares(p_id, v_partners, v_commissions);
+    RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,
+        (SELECT balance FROM accounts
+         WHERE kind = 'credits' AND workspace_id = p_member.workspace_id));
+END $$;
+
+GRANT CREATE ON SCHEMA public TO marketplace_money;
+REVOKE ALL ON FUNCTION charge(bytea, text, bytea, uuid[], text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION post_shares(uuid, uuid[], bigint[]) FROM PUBLIC;
+ALTER FUNCTION charge(bytea, text, bytea, uuid[], text, text) OWNER TO marketplace_money;
+ALTER FUNCTION post_shares(uuid, uuid[], bigint[]) OWNER TO marketplace_money;
+GRANT EXECUTE ON FUNCTION charge(bytea, text, bytea, uuid[], text, text) TO marketplace_app;
+REVOKE CREATE ON SCHEMA public FROM marketplace_money;

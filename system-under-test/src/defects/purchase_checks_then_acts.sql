@@ -1,0 +1,54 @@
+-- purchase-checks-then-acts: the balance is checked in one statement and changed in another, with no
+-- lock between, and the schema has no constraint that would notice.
+ALTER TABLE accounts DROP CONSTRAINT accounts_balance_check;
+
+CREATE OR REPLACE FUNCTION buy_leads(p_id uuid, p_member members, p_key text, p_wanted uuid[],
+                          p_percent integer, p_request_id text, p_public_url text) RETURNS answer
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    v_leads uuid[];         -- these four run in parallel, ordered by lead id
+    v_prices bigint[];
+    v_partners uuid[];
+    v_commissions bigint[];
+    v_full uuid[];
+    v_total bigint;
+    v_wallets uuid[];       -- these three run in parallel, ordered by account id
+    v_owners uuid[];
+    v_balances bigint[];
+    v_buyer integer;
+    v_available bigint;
+    v_refusal answer;
+BEGIN
+    -- Lock 2: the leads, by id. What is read here stays true until the commit.
+    SELECT array_agg(id), array_agg(price), array_agg(workspace_id),
+           array_agg(price * p_percent / 100),
+           coalesce(array_agg(id) FILTER (WHERE sold_count >= max_sales), '{}'), sum(price)
+    INTO v_leads, v_prices, v_partners, v_commissions, v_full, v_total
+    FROM (SELECT id, price, workspace_id, sold_count, max_sales FROM leads
+          WHERE id = ANY (p_wanted) ORDER BY id FOR NO KEY UPDATE) AS locked;
+    v_refusal := refuse_leads(p_member.workspace_id, p_wanted, v_leads, v_full, p_request_id);
+    IF v_refusal.status IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+
+    -- "Does the customer have enough?" No lock: every request in flight reads the same balance.
+    SELECT array_agg(id), array_agg(workspace_id), array_agg(balance)
+    INTO v_wallets, v_owners, v_balances
+    FROM (SELECT id, workspace_id, balance FROM accounts
+          WHERE kind = 'credits' AND workspace_id = ANY (v_partners || p_member.workspace_id)
+          ORDER BY id) AS seen;
+    v_buyer := array_position(v_owners, p_member.workspace_id);
+    v_available := coalesce(v_balances[v_buyer], 0);
+    IF v_available < v_total THEN
+        RETURN insufficient_credits(p_member.workspace_id, v_total, v_available,
+                                    p_request_id, p_public_url);
+    END IF;
+
+    -- "Then take it." The subtraction itself is right; what it relies on may be over.
+    UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
+    PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
+                            v_total);
+    PERFORM post_purchase(p_id, v_wallets[v_buyer], v_total, v_partners, v_commissions);
+    RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,
+        (SELECT balance FROM accounts WHERE id = v_wallets[v_buyer]));
+END $$;

@@ -1,0 +1,34 @@
+//! What can stop a migration or an instance. Errors of a request are in [`crate::problem`].
+
+use crate::settings::SettingsError;
+
+/// Why [`crate::migrate`] or [`crate::serve`] gave up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The database cannot be reached, or refused a statement.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The job queue could not be prepared.
+    #[error("job queue: {0}")]
+    JobQueue(String),
+    /// The address cannot be listened on.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// The address of the setting `LISTEN`.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The HTTP server stopped by itself.
+    #[error("http server: {0}")]
+    Http(std::io::Error),
+    /// The HTTP client for the providers could not be built.
+    #[error("http client: {0}")]
+    Client(#[from] reqwest::Error),
+}

@@ -1,0 +1,130 @@
+//! `/v1/credit-purchases`: credits for money, through Stripe Checkout.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::App;
+use super::layers::RequestId;
+use super::purchases::respond;
+use super::request::{KeyHash, idempotency_key, json as parse, request_hash};
+use crate::database::retrying;
+use crate::problem::Problem;
+use crate::seams::Answer;
+use crate::stripe::CheckoutOrder;
+
+/// Credits in one purchase at most: the amount stays far within Stripe's own limit.
+const MOST_CREDITS: i64 = 100_000;
+
+#[derive(Deserialize)]
+struct NewCreditPurchase {
+    credits: i64,
+}
+
+/// The type `credit_order`: a stored answer, or a row to pay for.
+#[derive(FromRow)]
+struct Begun {
+    workspace_id: Uuid,
+    status: Option<i32>,
+    body: Option<String>,
+    replayed: bool,
+    id: Option<Uuid>,
+    credits: Option<i64>,
+    amount_cents: Option<i64>,
+    currency: Option<String>,
+}
+
+/// Creates the row, then the checkout session. No db_tx is open while Stripe is asked.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    KeyHash(key): KeyHash,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response<Body>, Problem> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let NewCreditPurchase { credits } = parse(&body)?;
+    if !(1..=MOST_CREDITS).contains(&credits) {
+        let detail = format!("credits must be 1 to {MOST_CREDITS}.");
+        return Err(Problem::invalid_request(&detail));
+    }
+    let hash = request_hash("POST /v1/credit-purchases", &body);
+    let begun: Begun = retrying(|| {
+        sqlx::query_as("SELECT * FROM begin_credit_purchase($1, $2, $3, $4, $5, $6, $7)")
+            .bind(&key)
+            .bind(&idempotency_key)
+            .bind(&hash)
+            .bind(credits)
+            .bind(app.settings.credit_price_cents)
+            .bind(&app.settings.credit_currency)
+            .bind(&request_id)
+            .fetch_one(&app.pool)
+    })
+    .await?;
+    let order = match order(begun) {
+        Ok(order) => order,
+        Err(answer) => return answer.map(respond),
+    };
+    let session = app.checkout.create(&order).await.map_err(|error| {
+        tracing::error!(%error, request_id, credit_purchase = %order.id, "no checkout session");
+        Problem::payment_provider_unavailable()
+    })?;
+    let answer: Answer = retrying(|| {
+        sqlx::query_as("SELECT * FROM attach_checkout_session($1, $2, $3)")
+            .bind(order.id)
+            .bind(&session.id)
+            .bind(&session.url)
+            .fetch_one(&app.pool)
+    })
+    .await?;
+    Ok(respond(answer))
+}
+
+/// What is left to do: an order for Stripe, or (as `Err`) nothing but to answer.
+fn order(begun: Begun) -> Result<CheckoutOrder, Result<Answer, Problem>> {
+    match begun {
+        Begun { status: Some(status), body: Some(body), workspace_id, replayed, .. } => {
+            Err(Ok(Answer { workspace_id, status, body, replayed }))
+        }
+        Begun {
+            workspace_id,
+            id: Some(id),
+            credits: Some(credits),
+            amount_cents: Some(amount_cents),
+            currency: Some(currency),
+            ..
+        } => Ok(CheckoutOrder { id, workspace_id, credits, amount_cents, currency }),
+        _ => Err(Err(Problem::internal())),
+    }
+}
+
+#[derive(FromRow, Serialize)]
+struct CreditPurchase {
+    id: Uuid,
+    credits: i64,
+    amount_cents: i64,
+    status: String,
+    session_id: Option<String>,
+}
+
+/// `GET /v1/credit-purchases/{id}`
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    KeyHash(key): KeyHash,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let missing = || Problem::not_found("credit_purchase_not_found", "No purchase has this id.");
+    let id = Uuid::parse_str(&id).map_err(|_| missing())?;
+    let found: Option<CreditPurchase> = retrying(|| {
+        sqlx::query_as("SELECT * FROM read_credit_purchase($1, $2)").bind(&key).bind(id).fetch_optional(&app.pool)
+    })
+    .await?;
+    found.map(|row| Json(json!(row))).ok_or_else(missing)
+}

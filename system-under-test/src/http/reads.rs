@@ -1,0 +1,107 @@
+//! The read endpoints. Each is one call that names the tenant and reads under its policies.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::App;
+use super::request::{KeyHash, Page, cursor};
+use crate::database::retrying;
+use crate::problem::Problem;
+
+/// `GET /v1/balance`
+pub(crate) async fn balance(State(app): State<Arc<App>>, KeyHash(key): KeyHash) -> Result<Json<Value>, Problem> {
+    let balance: i64 =
+        retrying(|| sqlx::query_scalar("SELECT read_balance($1)").bind(&key).fetch_one(&app.pool)).await?;
+    Ok(Json(json!({ "balance": balance })))
+}
+
+#[derive(FromRow, Serialize)]
+struct Lead {
+    id: Uuid,
+    title: String,
+    price: i64,
+    max_sales: i32,
+    sold_count: i32,
+}
+
+/// `GET /v1/leads`
+pub(crate) async fn leads(
+    State(app): State<Arc<App>>,
+    KeyHash(key): KeyHash,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    let leads = read_leads(&app, &key, None, page.after_id()?, page.limit()).await?;
+    let next = next_page(&leads, page.limit(), |lead| lead.id.to_string());
+    Ok(Json(json!({ "leads": leads, "next": next })))
+}
+
+/// `GET /v1/leads/{id}`
+pub(crate) async fn lead(
+    State(app): State<Arc<App>>,
+    KeyHash(key): KeyHash,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let missing = || Problem::not_found("lead_not_found", "No lead has this id.");
+    let id = Uuid::parse_str(&id).map_err(|_| missing())?;
+    let lead = read_leads(&app, &key, Some(id), None, 1).await?.pop().ok_or_else(missing)?;
+    Ok(Json(json!(lead)))
+}
+
+async fn read_leads(
+    app: &App,
+    key: &[u8],
+    id: Option<Uuid>,
+    after: Option<Uuid>,
+    limit: i32,
+) -> Result<Vec<Lead>, sqlx::Error> {
+    retrying(|| {
+        sqlx::query_as("SELECT * FROM read_leads($1, $2, $3, $4)")
+            .bind(key)
+            .bind(id)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&app.pool)
+    })
+    .await
+}
+
+#[derive(FromRow, Serialize)]
+struct Purchase {
+    id: Uuid,
+    total: i64,
+    created_at: DateTime<Utc>,
+    leads: Value,
+}
+
+/// `GET /v1/purchases`
+pub(crate) async fn purchases(
+    State(app): State<Arc<App>>,
+    KeyHash(key): KeyHash,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    let (before, before_id) = page.before()?;
+    let purchases: Vec<Purchase> = retrying(|| {
+        sqlx::query_as("SELECT * FROM read_purchases($1, $2, $3, $4)")
+            .bind(&key)
+            .bind(before)
+            .bind(before_id)
+            .bind(page.limit())
+            .fetch_all(&app.pool)
+    })
+    .await?;
+    let next = next_page(&purchases, page.limit(), |last| cursor(last.created_at, last.id));
+    Ok(Json(json!({ "purchases": purchases, "next": next })))
+}
+
+/// The cursor behind a full page; a page that is not full is the last.
+pub(crate) fn next_page<T>(rows: &[T], limit: i32, of: impl Fn(&T) -> String) -> Option<String> {
+    let full = usize::try_from(limit).is_ok_and(|limit| rows.len() == limit);
+    rows.last().filter(|_| full).map(of)
+}

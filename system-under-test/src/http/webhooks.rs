@@ -1,0 +1,57 @@
+//! `POST /webhooks/stripe`: verify, store, answer. Processing is a job's work.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::database::retrying;
+use crate::problem::Problem;
+use crate::stripe::{Envelope, signature};
+
+/// Answers 200 once the event and its job are stored in one db_tx, or were stored before. Anything
+/// else makes Stripe deliver again, which is safe.
+pub(crate) async fn stripe(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let settings = &app.settings;
+    let header = headers.get("stripe-signature").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    signature::verify(
+        header,
+        &body,
+        &settings.stripe_webhook_secrets,
+        settings.stripe_tolerance,
+        chrono::Utc::now().timestamp(),
+    )
+    .map_err(|error| Problem::invalid_signature(&error.to_string()))?;
+    let payload: Value =
+        serde_json::from_slice(&body).map_err(|_| Problem::invalid_request("The event is not JSON."))?;
+    let envelope =
+        Envelope::of(&payload).ok_or_else(|| Problem::invalid_request("The event has no id, type and livemode."))?;
+    // An event of the other mode is genuine but not ours: acknowledge it, so that Stripe does not
+    // repeat it, and change nothing.
+    if envelope.livemode != settings.stripe_livemode {
+        tracing::warn!(event_id = envelope.id, "event of the other mode ignored");
+        return Ok(received());
+    }
+    let new: bool = retrying(|| {
+        sqlx::query_scalar("SELECT receive_webhook($1, $2, $3)")
+            .bind(envelope.id)
+            .bind(envelope.kind)
+            .bind(&payload)
+            .fetch_one(&app.pool)
+    })
+    .await?;
+    tracing::debug!(event_id = envelope.id, kind = envelope.kind, new, "event received");
+    Ok(received())
+}
+
+fn received() -> Json<Value> {
+    Json(json!({ "received": true }))
+}

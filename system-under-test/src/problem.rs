@@ -1,0 +1,201 @@
+//! Errors a person can act on: RFC 9457 `application/problem+json`.
+//!
+//! A handler returns a [`Problem`]; the outermost layer renders it, because only that layer knows the
+//! request id. Refusals of a purchase are not built here but by the SQL function `problem()`, since
+//! they are stored with the idempotency key; both write the same members.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::{Map, Value, json};
+
+use crate::database::is_unavailable;
+
+/// The media type of every error.
+pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An error before it knows its request.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    retryable: bool,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: &str) -> Self {
+        let retryable = status.is_server_error();
+        Self { status, code, title, detail: detail.to_owned(), retryable }
+    }
+
+    /// 400: the request is not understood.
+    pub(crate) fn invalid_request(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "Invalid request", detail)
+    }
+
+    /// 400: a write without its key.
+    pub(crate) fn idempotency_key_missing() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "idempotency_key_missing",
+            "Idempotency key missing",
+            "Send an Idempotency-Key header of 1 to 255 characters, a new one per purchase.",
+        )
+    }
+
+    /// 400: a webhook that Stripe did not sign.
+    pub(crate) fn invalid_signature(reason: &str) -> Self {
+        let title = "Invalid webhook signature";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_signature", title, reason)
+    }
+
+    /// 401: no key, or not one of ours.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "Unauthorized",
+            "Send a valid API key as 'Authorization: Bearer <key>'.",
+        )
+    }
+
+    /// 403: the member's role does not allow this.
+    pub(crate) fn forbidden() -> Self {
+        let detail = "This needs the role admin.";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+    }
+
+    /// 404, for an object of the given kind: `lead_not_found`, ...
+    pub(crate) fn not_found(code: &'static str, detail: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, "Not found", detail)
+    }
+
+    /// 502: Stripe did not create the session. Nothing was charged; the same key may be used again.
+    pub(crate) fn payment_provider_unavailable() -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "payment_provider_unavailable",
+            "Payment provider unavailable",
+            "The payment could not be started. Nothing was charged. Try again with the same key.",
+        )
+    }
+
+    /// 503: the database is away. The outcome is unknown; the same key may be used again.
+    pub(crate) fn database_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "database_unavailable",
+            "Temporarily unavailable",
+            "The request may or may not have been carried out. Try again with the same key.",
+        )
+    }
+
+    /// 504: the request took too long. The outcome is unknown; the same key may be used again.
+    pub(crate) fn timed_out() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "request_timeout",
+            "Request timed out",
+            "The request may or may not have been carried out. Try again with the same key.",
+        )
+    }
+
+    /// 500: our fault. The log has the cause; the client gets the request id.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Internal error",
+            "Something went wrong on our side. Quote the request id when you ask about it.",
+        )
+    }
+
+    /// Writes the error for a request.
+    pub(crate) fn render(&self, request_id: &str) -> Response<Body> {
+        let body: Map<String, Value> = [
+            ("type", json!(format!("https://overdraft.dev/problems/{}", self.code.replace('_', "-")))),
+            ("title", json!(self.title)),
+            ("status", json!(self.status.as_u16())),
+            ("detail", json!(self.detail)),
+            ("instance", json!(format!("urn:request:{request_id}"))),
+            ("code", json!(self.code)),
+            ("request_id", json!(request_id)),
+            ("retryable", json!(self.retryable)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        let mut response = Response::new(Body::from(Value::Object(body).to_string()));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The database answers in SQLSTATEs; ours begin with MK.
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error().and_then(|e| e.code()).as_deref() {
+            Some("MK401") => Self::unauthorized(),
+            Some("MK403") => Self::forbidden(),
+            _ if is_unavailable(&error) => {
+                tracing::error!(%error, "database unavailable");
+                Self::database_unavailable()
+            }
+            _ => {
+                tracing::error!(%error, "database error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_problem_carries_every_member() {
+        let response = Problem::database_unavailable().render("r-1");
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(body["type"], "https://overdraft.dev/problems/database-unavailable");
+        assert_eq!(body["code"], "database_unavailable");
+        assert_eq!(body["status"], 503);
+        assert_eq!(body["retryable"], true);
+        assert_eq!(body["request_id"], "r-1");
+        assert_eq!(body["instance"], "urn:request:r-1");
+        for text in ["title", "detail"] {
+            assert!(!body[text].as_str().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_client_error_is_not_worth_repeating() {
+        assert!(!Problem::unauthorized().retryable);
+        assert!(Problem::payment_provider_unavailable().retryable);
+    }
+
+    #[test]
+    fn a_lost_connection_is_not_an_internal_error() {
+        let problem = Problem::from(sqlx::Error::PoolTimedOut);
+        assert_eq!(problem.code, "database_unavailable");
+        assert_eq!(Problem::from(sqlx::Error::RowNotFound).code, "internal_error");
+    }
+}

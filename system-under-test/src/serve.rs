@@ -1,0 +1,69 @@
+//! One instance: HTTP and worker in one process, started together and stopped together.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::{queue_pool, service_pool};
+use crate::defects::{self, Defect};
+use crate::error::Error;
+use crate::http::{App, router};
+use crate::jobs::{self, Work};
+use crate::settings::Settings;
+use crate::stripe::Checkout;
+
+/// Runs an instance until `shutdown` completes, then stops accepting, finishes requests and jobs in
+/// flight, and returns, within `SHUTDOWN_GRACE_MS`.
+///
+/// The database must be migrated. Logs go through `tracing`; the caller installs the subscriber.
+///
+/// # Errors
+/// If the database cannot be reached at the start, or the address cannot be listened on.
+pub async fn serve(
+    settings: Settings,
+    defect: Option<Defect>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    let address = settings.listen;
+    let grace = settings.shutdown_grace;
+    let pool = service_pool(&settings).await?;
+    let queue = queue_pool(&settings).await?;
+    let client = reqwest::Client::builder().timeout(settings.provider_timeout).build()?;
+    let mailer = defects::mailer(defect, client.clone(), settings.clone());
+    let work = Work::new(pool.clone(), settings.clone(), client.clone(), mailer);
+    let app = Arc::new(App {
+        pool: pool.clone(),
+        purchasing: defects::purchasing(defect),
+        checkout: Checkout::new(client, settings.clone()),
+        settings,
+        defect,
+    });
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    tracing::info!(%address, defect = defect.map(Defect::name), "serving");
+
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
+    let server = axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut server = tokio::spawn(server.into_future());
+
+    let served = tokio::select! {
+        () = shutdown => Ok(()),
+        ended = &mut server => ended.unwrap_or(Ok(())).map_err(Error::Http),
+    };
+    stop.cancel();
+    let drained = tokio::time::timeout(grace, async {
+        if !server.is_finished() {
+            // A panic or an I/O error of the listener matters no more: it has stopped.
+            drop((&mut server).await);
+        }
+        drop(worker.await);
+    })
+    .await;
+    if drained.is_err() {
+        tracing::warn!("requests or jobs were still in flight at the end of the grace period");
+        server.abort();
+    }
+    served
+}

@@ -1,0 +1,11 @@
+//! The service as its clients meet it: two instances over one database, driven over HTTP.
+
+mod defects;
+mod isolation;
+mod jobs;
+mod payments;
+mod purchases;
+mod stub;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;

@@ -1,0 +1,249 @@
+//! A migrated database, two instances, the stubs, and what the tests do with them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use overdraft_reference::{Defect, Settings, migrate, serve};
+use reqwest::Response;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::stub::{Stub, serve as serve_stub};
+use crate::support::Database;
+
+const WEBHOOK_SECRET: &str = "whsec_world";
+
+/// Everything a test needs.
+pub(crate) struct World {
+    database: Database,
+    /// The back office: every connection has set the role `marketplace_operator`.
+    pub(crate) operator: PgPool,
+    pub(crate) stub: Arc<Stub>,
+    instances: Vec<String>,
+    client: reqwest::Client,
+    stop: CancellationToken,
+    serving: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// A workspace with one member.
+pub(crate) struct Tenant {
+    pub(crate) workspace: Uuid,
+    pub(crate) key: String,
+}
+
+impl World {
+    /// Starts it all; with a defect, in both instances and the database.
+    pub(crate) async fn start(defect: Option<Defect>) -> Self {
+        let database = Database::create().await;
+        let url = database.url();
+        // Twice, and at once: migrating is safe to repeat and to race.
+        let (one, two) = tokio::join!(migrate(&url, defect), migrate(&url, defect));
+        one.unwrap();
+        two.unwrap();
+        let operator = PgPoolOptions::new()
+            .max_connections(4)
+            .after_connect(|connection, _| {
+                Box::pin(
+                    async move { sqlx::query("SET ROLE marketplace_operator").execute(connection).await.map(|_| ()) },
+                )
+            })
+            .connect(&url)
+            .await
+            .unwrap();
+        let stub = Arc::new(Stub::default());
+        let providers = serve_stub(stub.clone()).await;
+        let stop = CancellationToken::new();
+        let client = reqwest::Client::new();
+        let (mut instances, mut serving) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let settings = settings(&url, port, &providers);
+            let stopped = stop.clone().cancelled_owned();
+            serving.push(tokio::spawn(async move { serve(settings, defect, stopped).await.unwrap() }));
+            instances.push(format!("http://127.0.0.1:{port}"));
+        }
+        let world = Self { database, operator, stub, instances, client, stop, serving };
+        for instance in &world.instances {
+            world.until_ready(instance).await;
+        }
+        world
+    }
+
+    async fn until_ready(&self, instance: &str) {
+        for _ in 0..200 {
+            let ready = self.client.get(format!("{instance}/health/ready")).send().await;
+            if ready.is_ok_and(|r| r.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{instance} did not become ready");
+    }
+
+    /// Stops both instances gracefully and drops the database.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        for instance in self.serving {
+            instance.await.unwrap();
+        }
+        self.operator.close().await;
+        self.database.drop().await;
+    }
+
+    /// A workspace with a member of this role and these credits.
+    pub(crate) async fn tenant(&self, role: &str, credits: i64) -> Tenant {
+        let (workspace, member) = (Uuid::new_v4(), Uuid::new_v4());
+        let key = format!("key_{}", member.simple());
+        let hash = Sha256::digest(key.as_bytes()).to_vec();
+        let text = workspace.to_string();
+        sqlx::query("INSERT INTO workspaces (id, name) VALUES ($1::uuid, $2)")
+            .bind(&text)
+            .bind("workspace")
+            .execute(&self.operator)
+            .await
+            .unwrap();
+        sqlx::query("INSERT INTO accounts (workspace_id, kind) VALUES ($1::uuid, 'credits')")
+            .bind(&text)
+            .execute(&self.operator)
+            .await
+            .unwrap();
+        sqlx::query(
+            "INSERT INTO members (id, workspace_id, email, role, api_key_hash) VALUES ($1, $2::uuid, $3, $4, $5)",
+        )
+        .bind(member)
+        .bind(&text)
+        .bind(format!("{member}@example.test"))
+        .bind(role)
+        .bind(hash)
+        .execute(&self.operator)
+        .await
+        .unwrap();
+        if credits > 0 {
+            sqlx::query("SELECT grant_credits($1::uuid, $2::bigint, $3)")
+                .bind(&text)
+                .bind(credits)
+                .bind(format!("fixture_{workspace}"))
+                .execute(&self.operator)
+                .await
+                .unwrap();
+        }
+        Tenant { workspace, key }
+    }
+
+    /// A lead of `owner`.
+    pub(crate) async fn lead(&self, owner: &Tenant, price: i64, max_sales: i32) -> Uuid {
+        sqlx::query_scalar(
+            "INSERT INTO leads (workspace_id, title, price, max_sales) VALUES ($1, $2, $3, $4) RETURNING id",
+        )
+        .bind(owner.workspace)
+        .bind("a lead")
+        .bind(price)
+        .bind(max_sales)
+        .fetch_one(&self.operator)
+        .await
+        .unwrap()
+    }
+
+    /// One value, as the operator.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.operator).await.unwrap()
+    }
+
+    /// Whether every balance is the sum of its entries, none is negative, and the ledger sums to zero.
+    pub(crate) async fn ledger_is_sound(&self) -> bool {
+        self.count(
+            "SELECT count(*) FROM accounts a WHERE kind = 'credits' AND (balance < 0 OR balance <>
+               (SELECT coalesce(sum(amount), 0) FROM entries WHERE account_id = a.id))",
+        )
+        .await
+            == 0
+            && self.count("SELECT coalesce(sum(amount), 0)::bigint FROM entries").await == 0
+    }
+
+    /// Sends a request to instance `n`.
+    pub(crate) async fn send(
+        &self,
+        n: usize,
+        method: &str,
+        path: &str,
+        key: &str,
+        idempotency: &str,
+        body: &Value,
+    ) -> Response {
+        let url = format!("{}{path}", self.instances[n % self.instances.len()]);
+        let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(key);
+        if !idempotency.is_empty() {
+            request = request.header("Idempotency-Key", idempotency);
+        }
+        if method == "POST" {
+            request = request.body(body.to_string());
+        }
+        request.send().await.unwrap()
+    }
+
+    /// Buys leads; status and body.
+    pub(crate) async fn buy(&self, n: usize, tenant: &Tenant, idempotency: &str, leads: &[Uuid]) -> (u16, Value) {
+        let body = json!({ "lead_ids": leads });
+        let response = self.send(n, "POST", "/v1/purchases", &tenant.key, idempotency, &body).await;
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Reads; status and body.
+    pub(crate) async fn get(&self, tenant: &Tenant, path: &str) -> (u16, Value) {
+        let response = self.send(0, "GET", path, &tenant.key, "", &Value::Null).await;
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// The balance as the API tells it.
+    pub(crate) async fn balance(&self, tenant: &Tenant) -> i64 {
+        self.get(tenant, "/v1/balance").await.1["balance"].as_i64().unwrap()
+    }
+
+    /// Delivers an event to instance `n`, signed now.
+    pub(crate) async fn deliver(&self, n: usize, event: &Value) -> u16 {
+        let (body, t) = (event.to_string(), chrono::Utc::now().timestamp());
+        let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
+        mac.update(format!("{t}.{body}").as_bytes());
+        let v1: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        self.deliver_raw(n, &format!("t={t},v1={v1}"), body).await
+    }
+
+    /// Delivers a body with a signature header as given.
+    pub(crate) async fn deliver_raw(&self, n: usize, signature: &str, body: String) -> u16 {
+        let url = format!("{}/webhooks/stripe", self.instances[n % self.instances.len()]);
+        let sent = self.client.post(url).header("Stripe-Signature", signature).body(body).send().await;
+        sent.unwrap().status().as_u16()
+    }
+
+    /// Waits until no job, event, email or alert is outstanding.
+    pub(crate) async fn until_quiet(&self) {
+        for _ in 0..400 {
+            if self.count("SELECT sum(waiting)::bigint FROM outstanding_work").await == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("work is still outstanding after 10 s");
+    }
+}
+
+fn settings(database_url: &str, port: u16, providers: &str) -> Settings {
+    let value = |name: &str| {
+        Some(match name {
+            "DATABASE_URL" => database_url.to_owned(),
+            "LISTEN" => format!("127.0.0.1:{port}"),
+            "STRIPE_API_BASE" | "EMAIL_API_BASE" => providers.to_owned(),
+            "ALERT_HOOK_URL" => format!("{providers}/hook"),
+            "STRIPE_API_KEY" | "EMAIL_API_KEY" => "key".to_owned(),
+            "STRIPE_WEBHOOK_SECRET" => WEBHOOK_SECRET.to_owned(),
+            "JOB_BACKOFF_BASE_MS" => "100".to_owned(),
+            "JOB_POLL_MS" => "50".to_owned(),
+            _ => return None,
+        })
+    };
+    Settings::from_env(value).unwrap()
+}
