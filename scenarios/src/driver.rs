@@ -1,11 +1,16 @@
 //! The goose driver: one goose user per script, all started at once, each step through a recorded process.
 //!
-//! goose brings the users, their clients and the end of the attack; what is asked, when, and what it means
-//! is ours. Attacks run one after another in one process: goose's kill switch is global, and is not used.
+//! goose brings the users and their clients; what is asked, when, and what it means is ours. Attacks run one
+//! after another in one process, because goose's kill switch is global: it is thrown when the last script
+//! is done, and goose itself puts it back when the next attack begins. (Its `--iterations` would end the
+//! attack too, but prints a line to standard output that nothing can silence.)
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +31,9 @@ use overdraft_model::{
 };
 
 use crate::script::{self, Script, Step};
+
+/// How long a user whose script is done waits before it looks up again.
+const IDLE: Duration = Duration::from_millis(50);
 
 /// Drives with goose.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +58,10 @@ struct Attack {
     stage: Arc<Stage>,
     script: Script,
     races: HashMap<String, Rendezvous>,
+    /// Which users have begun their script: goose calls each again and again.
+    begun: Vec<AtomicBool>,
+    /// How many have ended it.
+    ended: AtomicUsize,
     /// The first reason why a user could not go on.
     failed: Mutex<Option<StageError>>,
 }
@@ -58,7 +70,8 @@ impl Attack {
     fn new(stage: Arc<Stage>, script: Script) -> Arc<Self> {
         let races = script.races().into_iter().map(|(name, size)| (name.clone(), Rendezvous::new(name, size)));
         let races = races.collect();
-        Arc::new(Self { stage, script, races, failed: Mutex::new(None) })
+        let begun = script.users.iter().map(|_| AtomicBool::new(false)).collect();
+        Arc::new(Self { stage, script, races, begun, ended: AtomicUsize::new(0), failed: Mutex::new(None) })
     }
 
     async fn run(self: Arc<Self>) -> Result<(), DriveError> {
@@ -70,8 +83,6 @@ impl Attack {
             &users,
             "--increase-rate",
             "2000",
-            "--iterations",
-            "1",
             "--no-telnet",
             "--no-websocket",
             "--no-print-metrics",
@@ -97,9 +108,21 @@ impl Attack {
     }
 
     async fn user(&self, user: &mut GooseUser) -> TransactionResult {
+        let number = user.weighted_users_index;
+        if self.begun.get(number).is_none_or(|begun| begun.swap(true, Ordering::Relaxed)) {
+            tokio::time::sleep(IDLE).await;
+            return Ok(());
+        }
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         user.set_client_builder(client).await?;
-        let Some(steps) = self.script.users.get(user.weighted_users_index) else { return Ok(()) };
+        self.perform(user, &self.script.users[number]).await;
+        if self.ended.fetch_add(1, Ordering::Relaxed) + 1 == self.begun.len() {
+            goose::trigger_killswitch("every script is done");
+        }
+        Ok(())
+    }
+
+    async fn perform(&self, user: &GooseUser, steps: &[Step]) {
         let mut process = self.stage.process(user.client.clone());
         for step in steps {
             if self.stage.stop.is_cancelled() {
@@ -111,7 +134,6 @@ impl Attack {
                 break;
             }
         }
-        Ok(())
     }
 
     async fn step(&self, process: &mut Process, step: &Step) -> Result<(), StageError> {

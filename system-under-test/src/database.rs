@@ -40,8 +40,13 @@ pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Er
         .test_before_acquire(false)
         .connect_with(options)
         .await?;
-    // Log in now: the first burst of buyers should not wait for it, one login after another.
-    drop(try_join_all((0..settings.db_pool).map(|_| pool.acquire())).await?);
+    // Log in now: the first burst of buyers should not wait for it, one login after another. A database
+    // that is too busy for that is no reason not to start: the rest of the logins goes on behind.
+    match try_join_all((0..settings.db_pool).map(|_| pool.acquire())).await {
+        Ok(_) => {}
+        Err(sqlx::Error::PoolTimedOut) => tracing::warn!("starting before every connection is open"),
+        Err(error) => return Err(error),
+    }
     Ok(pool)
 }
 

@@ -64,7 +64,8 @@ impl Failure {
     pub(crate) fn of_run(error: &RunError) -> Self {
         let exit = match error {
             RunError::Interrupted => Exit::Interrupted,
-            RunError::Provision(ProvisionError::Instance(InstanceError::NotReady { .. })) => Exit::Unknown,
+            RunError::Provision(ProvisionError::Instance(InstanceError::NotReady { .. }))
+            | RunError::InstanceEnded { .. } => Exit::Unknown,
             // Statements and placeholders of the target file that turn out wrong only when they are used.
             RunError::Provision(
                 ProvisionError::World(_)

@@ -61,6 +61,16 @@ pub enum RunError {
     /// PostgreSQL ended by itself.
     #[error("{0}")]
     PostgresDied(String),
+    /// An instance of the target ended by itself.
+    #[error("instance {number} of the target ended by itself ({status}); its last lines:\n{tail}")]
+    InstanceEnded {
+        /// Counted from 0.
+        number: usize,
+        /// Its exit status.
+        status: String,
+        /// The end of its log.
+        tail: String,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -138,6 +148,9 @@ impl Runner<'_> {
         heal.cancel();
         faults.await.unwrap_or(Err(RecorderError::Stopped))?;
         self.not_interrupted()?;
+        if let Some((number, status, tail)) = environment.ended_instance() {
+            return Err(RunError::InstanceEnded { number, status, tail });
+        }
 
         self.phase(&scenario.id, Phase::Settle).await?;
         let queries = &self.site.target.evidence;
