@@ -80,7 +80,8 @@ fn growth(sizes: &[(usize, usize)]) {
         took.sort_unstable();
         let median = took[took.len() / 2];
         let each = median.as_secs_f64() * 1e6 / *operations as f64;
-        let grown = before.map_or("-".to_owned(), |before| format!("{:.1}", median.as_secs_f64() / before.as_secs_f64()));
+        let grown =
+            before.map_or("-".to_owned(), |before| format!("{:.1}", median.as_secs_f64() / before.as_secs_f64()));
         println!("{operations:>12} {:>12.3} {each:>16.2} {grown:>18}", median.as_secs_f64());
         before = Some(median);
     }

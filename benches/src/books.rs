@@ -104,8 +104,7 @@ impl Books {
     ) -> String {
         let purchase = id(rng);
         let (share, partner) = (lead.price * SHARE / 100, number % PARTNERS);
-        let lines =
-            [(OURS + PARTNERS + buyer, -lead.price), (OURS + partner, share), (REVENUE, lead.price - share)];
+        let lines = [(OURS + PARTNERS + buyer, -lead.price), (OURS + partner, share), (REVENUE, lead.price - share)];
         self.transfer(&id(rng), &lines);
         self.leads[number].sold_count += 1;
         let (workspace, confirmation) = (crate::plan::buyer(buyer), format!("purchase_{purchase}"));

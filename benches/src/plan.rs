@@ -60,12 +60,8 @@ pub fn manifest(seed: u64) -> Manifest {
 /// Partners, then buyers; the leads come as they are put on sale.
 #[must_use]
 pub fn workspaces() -> Vec<Workspace> {
-    let workspace = |name: String, role: &str, credits| Workspace {
-        name,
-        role: role.into(),
-        credits,
-        values: BTreeMap::new(),
-    };
+    let workspace =
+        |name: String, role: &str, credits| Workspace { name, role: role.into(), credits, values: BTreeMap::new() };
     let partners = (0..PARTNERS).map(|n| workspace(format!("partner-{n:02}"), "partner", 0));
     let buyers = (0..USERS).map(|n| workspace(buyer(n), "buyer", CREDITS));
     partners.chain(buyers).collect()

@@ -23,6 +23,11 @@ use crate::{
     target::{self, Loaded, Need},
 };
 
+/// More rounds than this are not drawn: each is in memory before anything starts.
+const MOST_ROUNDS: usize = 100_000;
+/// A round is not over sooner than this, as `--duration` reckons.
+const ROUND_MS: u64 = 250;
+
 /// Everything that a run needs to know.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -44,6 +49,10 @@ pub(crate) fn plan(options: &RunOptions) -> Result<Plan, Failure> {
     let mut scenarios = choose(&options.scenarios)?;
     let duration = options.duration.as_deref().map(str::parse::<Span>).transpose();
     let duration = duration.map_err(|error| Failure::usage(format!("--duration: {error}")))?;
+    if let Some(long) = duration.filter(|duration| duration.ms() / ROUND_MS > MOST_ROUNDS as u64) {
+        let most = Span::from_ms(MOST_ROUNDS as u64 * ROUND_MS);
+        return Err(Failure::usage(format!("--duration: {long} is longer than {most}")));
+    }
     for scenario in &mut scenarios {
         if let Some(users) = options.users {
             scenario.load.users = users as usize;
@@ -127,7 +136,6 @@ fn one_or_suite(name: &str, known: &[Scenario]) -> Result<Vec<Scenario>, Failure
 
 /// Enough rounds to fill the time: driving ends when it is over, so too many do no harm.
 fn fill_duration(scenario: &mut Scenario, duration: Span) {
-    const ROUND_MS: u64 = 250;
     let rounds = usize::try_from(duration.ms() / ROUND_MS).unwrap_or(usize::MAX);
     scenario.load.rounds = scenario.load.rounds.max(rounds);
     scenario.load.at_most = duration;
@@ -152,8 +160,8 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
     if !(2..=2000).contains(&load.users) {
         return Err(format!("load.users: {} is not between 2 and 2000", load.users));
     }
-    if !(1..=100_000).contains(&load.rounds) {
-        return Err(format!("load.rounds: {} is not between 1 and 100000", load.rounds));
+    if !(1..=MOST_ROUNDS).contains(&load.rounds) {
+        return Err(format!("load.rounds: {} is not between 1 and {MOST_ROUNDS}", load.rounds));
     }
     let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
     for id in &scenario.proves {

@@ -8,7 +8,7 @@ use std::{
 use overdraft_engine::{
     fill,
     http::{self, PrepareError},
-    provision::network,
+    provision::network::{self, NetworkError},
     values,
 };
 use overdraft_model::{codec, target::Target};
@@ -137,7 +137,14 @@ pub(crate) fn check_network(target: &Target, database_url: Option<&str>, allow: 
     }
     let urls = target.service.base_urls.iter().map(String::as_str).chain(target.database.url.as_deref());
     for url in urls.chain(database_url) {
-        network::require_loopback(url).map_err(|error| Failure::usage(error.to_string()))?;
+        network::require_loopback(url).map_err(|error| match error {
+            // Not shown: it may hold a password, which is what makes most of them unreadable.
+            NetworkError::NoHost(_) if url.contains('@') => Failure::usage(
+                "the URL of a service or database is not a URL with a host; in its password write %23 for #, \
+                 %2F for /, %3F for ? and %40 for @",
+            ),
+            NetworkError::NoHost(_) | NetworkError::Remote { .. } => Failure::usage(error.to_string()),
+        })?;
     }
     Ok(())
 }

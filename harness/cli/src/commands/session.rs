@@ -70,14 +70,8 @@ impl<'a> Session<'a> {
         let started = chrono::Utc::now();
         let run = format!("{}-{}", started.format("%Y%m%d-%H%M%S"), plan.seed);
         let store = match &plan.common.out {
-            Some(folder) if folder.exists() && !is_empty(folder) => {
-                return Err(Failure::usage(format!("--out {}: exists and is not empty", folder.display())));
-            }
-            Some(folder) => {
-                // An empty folder may be taken over; `create` insists on making it.
-                let _ = std::fs::remove_dir(folder);
-                Store::create(folder.clone()).map_err(Failure::harness)?
-            }
+            Some(folder) if folder.is_dir() => take_over(folder)?,
+            Some(folder) => Store::create(folder.clone()).map_err(Failure::harness)?,
             None => {
                 let store = Store::create(Path::new("runs").join(&run)).map_err(Failure::harness)?;
                 store.mark_latest();
@@ -225,8 +219,15 @@ pub(crate) fn write_reports(store: &Store, verdict: &Verdict, baseline: Option<&
     Ok(())
 }
 
-fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+/// An empty folder is used as it is: it may be a mount point, or where we are, and cannot be made anew.
+fn take_over(folder: &Path) -> Result<Store, Failure> {
+    let unusable = |error| Failure::harness(format!("cannot use --out {}: {error}", folder.display()));
+    if std::fs::read_dir(folder).map_err(unusable)?.next().is_some() {
+        return Err(Failure::usage(format!("--out {}: exists and is not empty", folder.display())));
+    }
+    let store = Store::open(folder.to_owned());
+    std::fs::create_dir(store.logs()).map_err(unusable)?;
+    Ok(store)
 }
 
 /// Where the PostgreSQL template is kept between runs.

@@ -1,0 +1,13 @@
+//! The program as its users meet it: arguments in; exit code, words and files out; and nothing left behind.
+#![cfg(target_os = "linux")]
+
+mod defect;
+mod given_server;
+mod interrupted;
+mod output;
+mod refusals;
+mod saved;
+mod target_fails;
+mod valid;
+#[path = "../support/mod.rs"]
+mod support;
