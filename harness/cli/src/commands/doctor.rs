@@ -48,7 +48,7 @@ fn writable(folder: &Path) -> Result<(), String> {
 
 fn open_files() -> Result<String, String> {
     /// 120 users, their races and two instances stay well below this.
-    const ENOUGH: u64 = 2048;
+    const ENOUGH: u64 = 1024;
     let output = Command::new("sh").args(["-c", "ulimit -n"]).output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     match text.parse::<u64>() {
