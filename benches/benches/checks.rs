@@ -5,7 +5,6 @@
 //! indexing, measuring.
 
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
-#![expect(missing_docs, reason = "criterion's macros write public functions without any")]
 
 use std::{
     hint::black_box,

@@ -2,8 +2,6 @@
 //!
 //! `codec alone` writes the same lines into memory: what no recorder can be faster than.
 
-#![expect(missing_docs, reason = "criterion's macros write public functions without any")]
-
 use std::{
     hint::black_box,
     time::{Duration, Instant},

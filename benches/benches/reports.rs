@@ -1,7 +1,5 @@
 //! How fast each report is rendered from a verdict with many findings; throughput in bytes of the report.
 
-#![expect(missing_docs, reason = "criterion's macros write public functions without any")]
-
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

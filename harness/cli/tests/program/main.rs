@@ -7,7 +7,7 @@ mod interrupted;
 mod output;
 mod refusals;
 mod saved;
-mod target_fails;
-mod valid;
 #[path = "../support/mod.rs"]
 mod support;
+mod target_fails;
+mod valid;

@@ -118,7 +118,10 @@ fn an_address_that_is_not_this_machines_needs_both_switches() {
     let local_database = remote("postgres://me:hidden@127.0.0.1/x");
     let allowed = |text: &str| format!("allow_remote = true\n{text}");
     place.write("remote.toml", &local_database);
-    place.write("remote-database.toml", &remote("postgres://me:hidden@192.0.2.1/x").replace("http://192.0.2.1", "http://[::1]"));
+    place.write(
+        "remote-database.toml",
+        &remote("postgres://me:hidden@192.0.2.1/x").replace("http://192.0.2.1", "http://[::1]"),
+    );
     place.write("allowed.toml", &allowed(&local_database));
 
     let refusal = ["is not a loopback address", "allow_remote = true", "--allow-remote"];
@@ -150,7 +153,8 @@ fn an_unreadable_database_url_is_refused_without_showing_its_password() {
 fn a_dry_run_starts_nothing_and_writes_nothing() {
     let place = Place::new();
     place.write("small.toml", &flash_sale(20, 2));
-    let arguments = ["run", "small.toml", "email-outage", "--seed", "7", "--dry-run", "--defect", "debit-before-purchase"];
+    let arguments =
+        ["run", "small.toml", "email-outage", "--seed", "7", "--dry-run", "--defect", "debit-before-purchase"];
     let told = place.run(&arguments).exits(0).says(&[
         "target reference with seed 7; nothing was started",
         "would start a PostgreSQL of its own",

@@ -33,8 +33,14 @@ fn what_the_target_file_says_wrongly_is_quoted_as_a_mistake_of_the_file() {
     let Some(place) = Place::for_runs() else { return };
     place.write("small.toml", &flash_sale(20, 1));
     for (text, why) in [
-        (reference_but(&[(r#"["{overdraft}", "migrate"]"#, r#"["sh", "-c", "echo no such table; exit 1"]"#)]), "no such table"),
-        (reference_but(&[(r#"["{overdraft}", "migrate"]"#, r#"["/nowhere/at-all"]"#)]), "cannot start `/nowhere/at-all"),
+        (
+            reference_but(&[(r#"["{overdraft}", "migrate"]"#, r#"["sh", "-c", "echo no such table; exit 1"]"#)]),
+            "no such table",
+        ),
+        (
+            reference_but(&[(r#"["{overdraft}", "migrate"]"#, r#"["/nowhere/at-all"]"#)]),
+            "cannot start `/nowhere/at-all",
+        ),
     ] {
         place.write("target.toml", &text);
         place.run(&["run", "small.toml", "--target", "target.toml"]).exits(2).complains(&[why]).once();
