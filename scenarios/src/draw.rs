@@ -3,6 +3,7 @@
 use overdraft_model::manifest::{Lead, Workspace, World};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// A generator for one purpose: the same seed and purpose give the same numbers, whatever else is drawn.
@@ -38,9 +39,9 @@ impl WorldBuilder {
 
     fn workspace(&mut self, name: &str, role: &str, credits: i64) {
         let values = [
-            ("id".to_owned(), self.id()),
-            ("token".to_owned(), format!("ovd_{}", self.id())),
-            ("email".to_owned(), format!("{name}@example.test")),
+            ("id".to_owned(), Value::from(self.id())),
+            ("token".to_owned(), Value::from(format!("ovd_{}", self.id()))),
+            ("email".to_owned(), Value::from(format!("{name}@example.test"))),
         ];
         self.world.workspaces.push(Workspace {
             name: name.to_owned(),
@@ -51,7 +52,7 @@ impl WorldBuilder {
     }
 
     pub(crate) fn lead(&mut self, name: &str, partner: &str, price: i64, max_sales: i64) {
-        let values = [("id".to_owned(), self.id())].into();
+        let values = [("id".to_owned(), Value::from(self.id()))].into();
         let partner = partner.to_owned();
         self.world.leads.push(Lead { name: name.to_owned(), partner, price, max_sales, values });
     }

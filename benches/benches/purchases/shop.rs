@@ -44,7 +44,7 @@ pub(crate) struct Shop(Database);
 impl Shop {
     pub(crate) async fn open(postgres: &Postgres, name: &str) -> Result<Self, Box<dyn Error>> {
         let roles = ["marketplace_app", "marketplace_money", "marketplace_operator"].map(str::to_owned);
-        let shop = Self(postgres.create_database(&format!("bench {name}"), &roles).await?);
+        let shop = Self(postgres.create_database(&format!("bench_{}", name.replace(' ', "_")), &roles).await?);
         overdraft_reference::migrate(shop.url(), None).await?;
         let mut session = shop.session().await?;
         sqlx::raw_sql(STOCK).execute(&mut session).await?;

@@ -96,7 +96,7 @@ fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
         }
     }
     for (metric, expression) in &scenario.thresholds {
-        match manifest.skip.get(metric) {
+        match skipped(manifest, metric) {
             Some(reason) => tried.push(without_money(trial::skipped(metric, reason))),
             None => tried.extend(checks::thresholds::check(case, metric, expression).close(scenario)),
         }
@@ -110,12 +110,18 @@ fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
 fn try_nothing(manifest: &Manifest, scenario: &Scenario) -> Vec<Tried> {
     let proven = checks::STATE.iter().map(|(id, _)| *id).filter(|id| scenario.proves.iter().any(|proof| proof == id));
     let ids = proven.chain(scenario.thresholds.keys().map(String::as_str));
-    let verdict = |id: &str| match manifest.skip.get(id) {
+    let verdict = |id: &str| match skipped(manifest, id) {
         Some(reason) => trial::skipped(id, reason),
         None => trial::unknown(id, "no evidence was collected: the run ended before"),
     };
     let exercised = trial::unknown(run_exercised::ID, "no evidence was collected: the run ended before");
     ids.map(verdict).chain([exercised]).map(without_money).collect()
+}
+
+/// Why a check or metric is skipped: by its own name, or by its family's (`latency.*`).
+fn skipped<'a>(manifest: &'a Manifest, id: &str) -> Option<&'a String> {
+    let family = format!("{}.*", id.split('.').next().unwrap_or(id));
+    manifest.skip.get(id).or_else(|| manifest.skip.get(&family))
 }
 
 fn without_money(verdict: CheckVerdict) -> Tried {

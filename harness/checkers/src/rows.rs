@@ -4,6 +4,8 @@ use overdraft_model::evidence::{
     Account, Commission, DeadLetter, Delivery, Email, Grant, Job, Lead, Purchase, Session,
 };
 
+use crate::words::money;
+
 /// A row of the purchases.
 pub(crate) fn purchase(row: &Purchase) -> String {
     let key = row.key.as_deref().map(|key| format!(" (key {key})")).unwrap_or_default();
@@ -39,7 +41,7 @@ pub(crate) fn commission(row: &Commission) -> String {
 
 /// A session in the provider's ledger.
 pub(crate) fn session(row: &Session) -> String {
-    format!("session {}: {} of {} {} paid", row.session, row.paid, row.amount, row.currency)
+    format!("session {}: {} of {} paid", row.session, money(row.paid, &row.currency), money(row.amount, &row.currency))
 }
 
 /// An accepted email.

@@ -34,6 +34,21 @@ pub(crate) fn mentions(text: &str, id: &str) -> bool {
         })
 }
 
+/// An amount in its currency's smallest unit, as people write it: `5.00 eur`.
+///
+/// Currencies without a smaller unit: Stripe's documentation, "Zero-decimal currencies".
+pub(crate) fn money(amount: i64, currency: &str) -> String {
+    const WHOLE: [&str; 16] = [
+        "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf",
+    ];
+    if WHOLE.contains(&currency) {
+        return format!("{amount} {currency}");
+    }
+    let sign = if amount < 0 { "-" } else { "" };
+    let cents = amount.unsigned_abs();
+    format!("{sign}{}.{:02} {currency}", cents / 100, cents % 100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

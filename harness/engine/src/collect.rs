@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::provision::Environment;
+use crate::{fill::plain, provision::Environment};
 
 /// Why evidence could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +90,8 @@ impl Names {
         let workspaces = world.workspaces.iter();
         let leads = world.leads.iter();
         Self {
-            workspaces: workspaces.filter_map(|w| Some((w.values.get("id")?.clone(), w.name.clone()))).collect(),
-            leads: leads.filter_map(|lead| Some((lead.values.get("id")?.clone(), lead.name.clone()))).collect(),
+            workspaces: workspaces.filter_map(|w| Some((plain(w.values.get("id")?), w.name.clone()))).collect(),
+            leads: leads.filter_map(|lead| Some((plain(lead.values.get("id")?), lead.name.clone()))).collect(),
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
             name: "buyer-1".into(),
             role: "buyer".into(),
             credits: 0,
-            values: [("id".to_owned(), "uuid-1".to_owned())].into(),
+            values: [("id".to_owned(), Value::from("uuid-1"))].into(),
         };
         let names = Names::of(&World { workspaces: vec![workspace], leads: vec![] });
         let mut row = serde_json::json!({"workspace": "uuid-1", "lead": "uuid-9"});

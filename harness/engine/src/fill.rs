@@ -93,7 +93,8 @@ fn look_up<'a>(name: &str, values: &'a Values) -> Result<&'a Value, FillError> {
     })
 }
 
-fn plain(value: &Value) -> String {
+/// A value as it stands in a text or a bound parameter.
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -82,7 +82,7 @@ fn values_of(world: &World, operation: &Operation) -> Result<Values, PrepareErro
     match operation {
         Operation::Purchase { leads, key, .. } => {
             let leads = leads.iter().map(lead).collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<&String> = leads.iter().filter_map(|lead| lead.values.get("id")).collect();
+            let ids: Vec<&Value> = leads.iter().filter_map(|lead| lead.values.get("id")).collect();
             known.insert("lead.ids".into(), json!(ids));
             if let Some(first) = leads.first() {
                 known.extend(values::of_lead(first));

@@ -41,7 +41,7 @@ pub fn of_lead_and_partner(world: &World, lead: &Lead) -> Values {
 }
 
 /// Every placeholder that an operation may use, with a sample, so that a target file can be checked before
-/// anything starts.
+/// anything starts. What SQL returns is known only once it has run: [`may_be_captured`] says what that may be.
 #[must_use]
 pub fn samples(target: &Target) -> Values {
     let captures = |prefix: &'static str, actions: &[Action]| -> Vec<String> {
@@ -62,4 +62,12 @@ pub fn samples(target: &Target) -> Values {
         .chain(captures("lead", &target.setup.lead))
         .map(|name| (name, json!("sample")))
         .collect()
+}
+
+/// Whether a placeholder that has no sample may be a column that the setup's SQL returns.
+#[must_use]
+pub fn may_be_captured(target: &Target, placeholder: &str) -> bool {
+    let by_sql = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Sql(_)));
+    (placeholder.starts_with("workspace.") && by_sql(&target.setup.workspace))
+        || (placeholder.starts_with("lead.") && by_sql(&target.setup.lead))
 }

@@ -20,6 +20,7 @@ async fn main() -> io::Result<()> {
         webhook_secret: std::env::args().nth(1).unwrap_or_else(|| "whsec_test_secret".to_owned()),
         api_version: "2026-10-28.endive".into(),
         retry_compression: 20_000,
+        tolerance: std::time::Duration::from_secs(300),
     })
     .await;
     let began = Instant::now();

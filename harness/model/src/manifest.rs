@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::scenario::Scenario;
 
@@ -82,7 +83,7 @@ pub struct Workspace {
     /// Starting balance.
     pub credits: i64,
     /// Values for placeholders: `id`, `token`, `email`, and what the setup captured.
-    pub values: BTreeMap<String, String>,
+    pub values: BTreeMap<String, Value>,
 }
 
 /// A lead that the harness creates.
@@ -97,7 +98,7 @@ pub struct Lead {
     /// How often it may be sold.
     pub max_sales: i64,
     /// Values for placeholders: `id`, and what the setup captured.
-    pub values: BTreeMap<String, String>,
+    pub values: BTreeMap<String, Value>,
 }
 
 impl World {

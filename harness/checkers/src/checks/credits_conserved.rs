@@ -19,7 +19,7 @@ use crate::{
     rows,
     story::{Tale, suspicion},
     trial::Trial,
-    words::counted,
+    words::{counted, money},
 };
 
 pub(crate) const ID: &str = "credits.conserved";
@@ -138,9 +138,8 @@ fn granted(case: &Case<'_>, trial: &mut Trial) {
         };
         if known.paid < known.amount {
             unpaid += sum;
-            let (paid, amount, currency) = (known.paid, known.amount, &known.currency);
-            let summary =
-                format!("{who} was granted {sum} credits for {session}: {paid} of {amount} {currency} were paid");
+            let (paid, price) = (money(known.paid, &known.currency), money(known.amount, &known.currency));
+            let summary = format!("{who} was granted {sum} credits for {session}: {paid} of {price} were paid");
             trial.found(|| about(case, session, grants, summary).stake(Loss::CreditsUnpaidGranted, sum).end());
         }
         from_nothing += ordered(case, session, grants, sum, trial);

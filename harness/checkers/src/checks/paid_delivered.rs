@@ -17,7 +17,7 @@ use crate::{
     rows,
     story::Tale,
     trial::Trial,
-    words::{counted, listed, mentions},
+    words::{counted, listed, mentions, money},
 };
 
 pub(crate) const ID: &str = "paid.delivered";
@@ -115,10 +115,10 @@ fn ungranted<'a>(
 ) -> Tale<'a> {
     let id = session.session.as_str();
     let who = case.orders.get(id).and_then(|order| order.workspaces.iter().next().copied()).unwrap_or("somebody");
-    let (paid, currency) = (session.paid, &session.currency);
+    let paid = money(session.paid, &session.currency);
     let wanted = owed.map(|owed| format!(" for {owed} credits")).unwrap_or_default();
     let letter = if about.is_empty() { "" } else { "; it lies in the dead letters and no alert names it" };
-    let summary = format!("{who} paid {paid} {currency}{wanted} ({id}) and was granted {got}{letter}");
+    let summary = format!("{who} paid {paid}{wanted} ({id}) and was granted {got}{letter}");
     let events = case.events_about(id).iter().map(|event| {
         let told = if event.acknowledged { "answered 2xx" } else { "never answered 2xx" };
         format!("event {} ({}): {told}", event.event, event.event_type)
@@ -145,7 +145,7 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
     let granted = granted.filter(|row| case.workspace(&row.workspace).is_some());
     let granted = granted.filter_map(|row| Some((row.receipt.as_deref()?, (row.workspace.as_str(), rows::grant(row)))));
     let promised: BTreeMap<&str, (&str, String)> = bought.chain(granted).collect();
-    let accepted: BTreeSet<&str> = case.evidence.email.accepted.iter().map(|email| email.event.as_str()).collect();
+    let accepted = to_whom_it_concerns(case, &promised, trial);
     let refused = grouped(&case.evidence.email.refused, |email| Some(&email.event));
     let (mut lost, mut handed) = (0, 0);
     for (event, (workspace, cause)) in promised.iter().filter(|(event, _)| !accepted.contains(*event)) {
@@ -181,6 +181,35 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
         trial.fact(format!("{} ({handed} handed to a person)", counted(promised.len(), "promised email")));
         trial.stake(Loss::EmailsLost, lost);
     }
+}
+
+/// Events whose email was accepted. One that went to another workspace's address is no delivery, and tells a
+/// stranger about somebody's purchase. An address that is nobody's in this world may be the target's own.
+fn to_whom_it_concerns<'a>(
+    case: &Case<'a>,
+    promised: &BTreeMap<&'a str, (&'a str, String)>,
+    trial: &mut Trial,
+) -> BTreeSet<&'a str> {
+    let owners =
+        case.world().workspaces.iter().filter_map(|w| Some((w.values.get("email")?.as_str()?, w.name.as_str())));
+    let owners: BTreeMap<&str, &str> = owners.collect();
+    let mut delivered = BTreeSet::new();
+    for email in &case.evidence.email.accepted {
+        let stranger = promised.get(email.event.as_str()).and_then(|(owed_to, _)| {
+            owners.get(email.recipient.as_str()).filter(|owner| *owner != owed_to).map(|owner| (*owed_to, *owner))
+        });
+        let Some((owed_to, stranger)) = stranger else {
+            delivered.insert(email.event.as_str());
+            continue;
+        };
+        let summary = format!("{stranger} got the email about {}, which was {owed_to}'s", email.event);
+        let tale = || {
+            let calls = case.buys_of(owed_to).map(|buy| buy.call).filter(|call| call.outcome != Outcome::Fail);
+            Tale::new(case.history, summary).calls(calls).rows([rows::email(email)])
+        };
+        trial.found(|| tale().end());
+    }
+    delivered
 }
 
 /// No event is lost: each was answered 2xx at least once. One that was never even delivered is the

@@ -18,7 +18,7 @@ use overdraft_model::{
     evidence::RunEvidence,
     history::History,
     manifest::{FORMAT, Manifest, Provenance},
-    verdict::Verdict,
+    verdict::{Validity, Verdict},
 };
 use overdraft_scenarios::driver::GooseDriver;
 use tokio_util::sync::CancellationToken;
@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
         let Ok(record) = self.store.load() else { return };
         let so_far = overdraft_checkers::judge(&record.manifest, &record.histories, &record.evidence);
         let checks = so_far.scenarios.get(number).map(|scenario| scenario.checks.as_slice()).unwrap_or_default();
-        let invalid = checks.iter().filter(|check| check.validity == overdraft_model::verdict::Validity::Invalid);
+        let invalid = checks.iter().filter(|check| check.validity == Validity::Invalid);
         self.progress.found(invalid.map(|check| check.findings.len() as u64).sum());
     }
 
@@ -261,7 +261,11 @@ pub(crate) fn print(verdict: &Verdict, folder: &Path, format: crate::args::Forma
         Format::Console => {
             let style = overdraft_reports::Style { color: output::colours(), width: 100 };
             let report = folder.join("report.html");
-            format!("{}report  {}\n", overdraft_reports::console(verdict, style), report.display())
+            let logs = match verdict.validity {
+                Validity::Valid => String::new(),
+                Validity::Unknown | Validity::Invalid => format!("logs    {}\n", folder.join("logs").display()),
+            };
+            format!("{}report  {}\n{logs}", overdraft_reports::console(verdict, style), report.display())
         }
         Format::Json => overdraft_reports::json(verdict),
         Format::Markdown => overdraft_reports::markdown(verdict),

@@ -118,7 +118,9 @@ impl Place {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_overdraft"));
-        AMBIENT.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in AMBIENT {
+            command.env_remove(name);
+        }
         command
             .args(arguments)
             .current_dir(self.path())
@@ -235,6 +237,7 @@ impl Told {
 }
 
 /// A test that cannot run here is a printed skip on a person's machine, and a failure in CI.
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
 fn skip(reason: &str) {
     assert!(std::env::var_os("OVERDRAFT_NO_SKIPS").is_none(), "skips are failures here: {reason}");
     eprintln!("skipped: {reason}");

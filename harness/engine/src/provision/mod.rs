@@ -6,7 +6,7 @@ pub mod network;
 pub mod postgres;
 mod world;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 pub use instances::{Instance, InstanceError, Launcher};
 use overdraft_faults::{
@@ -126,6 +126,7 @@ impl Environment {
             webhook_secret: secret.clone(),
             api_version: STRIPE_API_VERSION.into(),
             retry_compression: RETRY_COMPRESSION,
+            tolerance: target.webhook.as_ref().map_or(Duration::from_secs(300), |webhook| webhook.tolerance.duration()),
         })
         .await;
         let email = EmailSim::start(site.seed, target.email.clone()).await;

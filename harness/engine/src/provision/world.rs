@@ -106,7 +106,7 @@ impl Statements<'_> {
         place: &str,
         actions: &[Action],
         mut values: Values,
-    ) -> Result<BTreeMap<String, String>, WorldError> {
+    ) -> Result<BTreeMap<String, Value>, WorldError> {
         let mut captured = BTreeMap::new();
         let prefix = if place == "setup.lead" { "lead." } else { "workspace." };
         for action in actions {
@@ -124,9 +124,8 @@ impl Statements<'_> {
                 }
             };
             for (name, value) in new {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                values.insert(format!("{prefix}{name}"), value);
-                captured.insert(name, text);
+                values.insert(format!("{prefix}{name}"), value.clone());
+                captured.insert(name, value);
             }
         }
         Ok(captured)

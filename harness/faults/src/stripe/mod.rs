@@ -47,8 +47,8 @@ use crate::{
 
 pub use deliveries::Outgoing;
 
-/// How far a stale forgery lies back: Stripe's own tolerance of 300 s, and as much again.
-const STALE_BY: i64 = 600;
+/// How much older than the target's tolerance a stale forgery is.
+const STALE_BEYOND: i64 = 300;
 
 /// What a simulator needs to know.
 #[derive(Debug, Clone)]
@@ -61,6 +61,8 @@ pub struct StripeSettings {
     pub api_version: String,
     /// By how much Stripe's retry schedule of three days is squeezed. 0 counts as 1.
     pub retry_compression: u32,
+    /// How old a signature the target accepts; Stripe's own libraries say 300 s.
+    pub tolerance: Duration,
 }
 
 /// What a payment made.
@@ -227,7 +229,11 @@ impl StripeSim {
             Some(Forgery::WrongSecret) => {
                 Some(signature::header(&format!("{secret}_of_somebody_else"), unix_now, body))
             }
-            Some(Forgery::Stale) => Some(signature::header(secret, unix_now - STALE_BY, body)),
+            Some(Forgery::Stale) => {
+                let tolerance = i64::try_from(self.room.settings.tolerance.as_secs()).unwrap_or(i64::MAX);
+                let long_ago = unix_now.saturating_sub(tolerance).saturating_sub(STALE_BEYOND);
+                Some(signature::header(secret, long_ago, body))
+            }
             None | Some(Forgery::Altered | Forgery::WrongMode) => Some(signature::header(secret, unix_now, body)),
         }
     }

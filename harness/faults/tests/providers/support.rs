@@ -18,6 +18,7 @@ pub async fn stripe(seed: u64) -> StripeSim {
         webhook_secret: SECRET.into(),
         api_version: "2026-10-28.endive".into(),
         retry_compression: 1_000,
+        tolerance: Duration::from_secs(300),
     };
     StripeSim::start_with_clock(settings, || NOW).await
 }
