@@ -170,7 +170,8 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
         }
     }
     for (metric, limit) in &scenario.thresholds {
-        overdraft_checkers::validate_threshold(metric, limit).map_err(|error| format!("thresholds: {error}"))?;
+        overdraft_checkers::validate_threshold(metric, limit)
+            .map_err(|error| format!("thresholds.\"{metric}\": {error}"))?;
     }
     for window in &scenario.faults {
         for (name, share) in window.fault.shares() {
@@ -285,8 +286,11 @@ mod tests {
             ((|s: &mut Scenario| s.load.users = 1) as fn(&mut Scenario), "load.users: 1"),
             (|s| s.load.rounds = 0, "load.rounds: 0"),
             (|s| s.proves.push("leads.capacty".into()), "did you mean leads.capacity"),
-            (|s| drop(s.thresholds.insert("latency.purchase".into(), "fast".into())), "thresholds:"),
-            (|s| drop(s.thresholds.insert("latencee".into(), "max<5".into())), "thresholds:"),
+            (
+                |s| drop(s.thresholds.insert("latency.purchase".into(), "fast".into())),
+                "thresholds.\"latency.purchase\":",
+            ),
+            (|s| drop(s.thresholds.insert("latencee".into(), "max<5".into())), "thresholds.\"latencee\":"),
             (|s| s.workload = Workload::FlashSale { price: 0, balance: 1, max_sales: vec![1] }, "workload.price: 0"),
         ] {
             let mut changed = scenario();
