@@ -44,7 +44,7 @@ async fn a_given_server_is_left_as_it_was_found() {
         assert!(!text.contains(password), "the server's password is in {file}");
     }
 
-    place.write("long.toml", &flash_sale(20, 2000));
+    place.write("long.toml", &flash_sale(20, 500));
     let mut run = place.start(&["run", "long.toml", "--seed", "2", "--database-url", url]);
     until("operations in the history", PATIENCE, || {
         assert!(!run.ended(), "it ended early:\n{}", run.stderr());

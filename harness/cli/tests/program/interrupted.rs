@@ -11,8 +11,8 @@ const CLEARED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A run in the middle of driving, with everything that it has started.
 fn under_way(place: &Place) -> (Running, Vec<Relative>) {
-    // More rounds than could ever be over before the signal comes.
-    let scenario = flash_sale(20, 2000).replace("rounds = 2000", "rounds = 2000, at_most = \"30s\"");
+    // Many more rounds than are over when the signal comes, after the third.
+    let scenario = flash_sale(20, 500).replace("rounds = 500", "rounds = 500, at_most = \"15s\"");
     place.write("long.toml", &scenario);
     let mut run = place.start(&["run", "long.toml", "--seed", "3"]);
     until("operations in the history", PATIENCE, || {

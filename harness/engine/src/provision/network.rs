@@ -28,10 +28,11 @@ pub fn require_loopback(url: &str) -> Result<(), NetworkError> {
     let loopback = match parsed.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        // An empty host or a folder is a UNIX socket of this machine.
-        Some(url::Host::Domain(name)) if name.is_empty() || name.starts_with("%2F") => true,
+        // A folder is a UNIX socket of this machine.
+        Some(url::Host::Domain(name)) if name.starts_with("%2F") => true,
         Some(url::Host::Domain(name)) => resolves_to_loopback(name, parsed.port_or_known_default().unwrap_or(0)),
-        None if parsed.scheme().starts_with("postgres") => true,
+        // Without a host the driver would look at the environment for one: it must be said in the URL.
+        None if parsed.scheme().starts_with("postgres") => parsed.query_pairs().any(|(name, _)| name == "host"),
         None => return Err(NetworkError::NoHost(url.to_owned())),
     };
     // libpq lets a query parameter override the host.
@@ -78,6 +79,7 @@ mod tests {
             "postgres://me@192.0.2.1/db",
             "postgres://me@127.0.0.1/db?host=192.0.2.1",
             "http://host.invalid",
+            "postgres:///db",
             "nonsense",
         ] {
             assert!(require_loopback(url).is_err(), "{url} was allowed");

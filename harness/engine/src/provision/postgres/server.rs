@@ -71,29 +71,15 @@ impl Server {
 
         let program = binaries.folder.join("postgres");
         let log = options.log.clone();
-        // A port can be taken between our asking for it and the server's binding it: another is tried.
-        let mut tries = 0;
-        let (child, port) = loop {
-            let port = free_port().map_err(io("no free port on", std::path::Path::new("127.0.0.1")))?;
-            let mut child = spawn(&program, &folder.path().join("data"), port, &log, runner)?;
-            match wait_ready(&mut child, port, &template.password, &log).await {
-                Ok(()) => break (child, port),
-                Err(error) => {
-                    let ended_early = child.try_wait().ok().flatten().is_some();
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    tries += 1;
-                    if tries == 3 || !ended_early {
-                        return Err(error);
-                    }
-                }
-            }
-        };
+        let port = || free_port().map_err(io("no free port on", std::path::Path::new("127.0.0.1")));
+        let first = port()?;
+        let child = spawn(&program, &folder.path().join("data"), first, &log, runner)?;
+        // Watched, and ended by our own drop, from its first moment: whoever waits below may be interrupted.
         let watch = Some(keeper.watch(Watched::Postgres(child.id())));
-        Ok(Self {
+        let mut server = Self {
             child,
             watch,
-            port,
+            port: first,
             password: template.password,
             folder,
             _folder_watch: folder_watch,
@@ -102,7 +88,31 @@ impl Server {
             log,
             runner,
             down: false,
-        })
+        };
+        // A port can be taken between our asking for it and the server's binding it: another is tried.
+        let mut tries = 1;
+        while let Err(error) = server.wait_ready().await {
+            let ended_early = server.child.try_wait().ok().flatten().is_some();
+            if tries == 3 || !ended_early {
+                return Err(error);
+            }
+            tries += 1;
+            server.port = port()?;
+            server.launch()?;
+        }
+        Ok(server)
+    }
+
+    fn launch(&mut self) -> Result<(), PostgresError> {
+        let data = self.folder.path().join("data");
+        self.child = spawn(&self.program, &data, self.port, &self.log, self.runner)?;
+        self.watch = Some(self.keeper.watch(Watched::Postgres(self.child.id())));
+        self.down = false;
+        Ok(())
+    }
+
+    async fn wait_ready(&mut self) -> Result<(), PostgresError> {
+        wait_ready(&mut self.child, self.port, &self.password, &self.log).await
     }
 
     /// URL of the superuser on the database `postgres`.
@@ -129,11 +139,8 @@ impl Server {
         if !self.down {
             self.stop();
         }
-        let data = self.folder.path().join("data");
-        self.child = spawn(&self.program, &data, self.port, &self.log, self.runner)?;
-        self.watch = Some(self.keeper.watch(Watched::Postgres(self.child.id())));
-        self.down = false;
-        wait_ready(&mut self.child, self.port, &self.password, &self.log).await
+        self.launch()?;
+        self.wait_ready().await
     }
 
     /// Freezes the whole server, backends included.
@@ -208,7 +215,8 @@ pub(crate) fn free_port() -> std::io::Result<u16> {
 }
 
 fn url(port: u16, password: &str) -> String {
-    format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres")
+    // Said, because an ambient PGSSLMODE would otherwise decide it, and our own server has no certificate.
+    format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 
 fn process(pid: u32) -> Pid {
