@@ -7,31 +7,41 @@ CREATE FUNCTION current_workspace() RETURNS uuid
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN nullif(current_setting('app.workspace_id', true), '')::uuid;
 
-DO $$
+-- Every table is forced: the money functions move credits between tenants, and each checks its caller
+-- itself; the back office sees all. A migration that adds a table calls one of these two; 0090 drops them.
+
+-- Shared or internal: no policy for marketplace_app, so it sees no row of it.
+CREATE PROCEDURE keep_internal(VARIADIC p_tables text[]) LANGUAGE plpgsql AS $$
 DECLARE
     v_table text;
-    -- Shared or internal: no policy for marketplace_app, so it sees no row of them.
-    v_internal text[] := ARRAY['transfers', 'entries', 'webhook_events', 'dead_letters', 'alerts'];
-    -- Isolated: the tenant sees its own rows and no others.
-    v_tenant text[] := ARRAY['members', 'accounts', 'purchases', 'purchase_items', 'commissions',
-                             'credit_purchases', 'emails', 'idempotency_keys'];
 BEGIN
-    FOREACH v_table IN ARRAY v_internal || v_tenant || ARRAY['workspaces', 'leads'] LOOP
+    FOREACH v_table IN ARRAY p_tables LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_table);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_table);
-        -- The money functions move credits between tenants; each checks its caller itself.
         EXECUTE format('CREATE POLICY money ON %I TO marketplace_money
                         USING (true) WITH CHECK (true)', v_table);
         EXECUTE format('CREATE POLICY operator ON %I TO marketplace_operator
                         USING (true) WITH CHECK (true)', v_table);
         EXECUTE format('GRANT SELECT ON %I TO marketplace_money, marketplace_operator', v_table);
     END LOOP;
-    FOREACH v_table IN ARRAY v_tenant LOOP
+END $$;
+
+-- Isolated: the tenant sees its own rows, by their workspace_id, and no others.
+CREATE PROCEDURE isolate(VARIADIC p_tables text[]) LANGUAGE plpgsql AS $$
+DECLARE
+    v_table text;
+BEGIN
+    CALL keep_internal(VARIADIC p_tables);
+    FOREACH v_table IN ARRAY p_tables LOOP
         EXECUTE format('CREATE POLICY tenant ON %I TO marketplace_app
                         USING (workspace_id = current_workspace())
                         WITH CHECK (workspace_id = current_workspace())', v_table);
     END LOOP;
 END $$;
+
+CALL keep_internal('workspaces', 'leads', 'transfers', 'entries', 'webhook_events', 'dead_letters', 'alerts');
+CALL isolate('members', 'accounts', 'purchases', 'purchase_items', 'commissions', 'credit_purchases', 'emails',
+             'idempotency_keys');
 
 CREATE POLICY tenant ON workspaces TO marketplace_app
     USING (id = current_workspace()) WITH CHECK (id = current_workspace());

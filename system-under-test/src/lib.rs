@@ -8,6 +8,7 @@
 //! Two entry points: [`migrate`] prepares a database, [`serve`] runs one instance.
 
 mod backoff;
+mod clock;
 mod database;
 mod defects;
 mod email;
@@ -24,5 +25,5 @@ mod stripe;
 pub use defects::{Defect, UnknownDefect};
 pub use error::Error;
 pub use migrate::migrate;
-pub use serve::serve;
+pub use serve::{ServeOptions, serve};
 pub use settings::{Secret, Settings, SettingsError};

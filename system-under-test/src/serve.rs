@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::database::{queue_pool, service_pool};
 use crate::defects::{self, Defect};
 use crate::error::Error;
@@ -13,6 +14,15 @@ use crate::http::{App, router};
 use crate::jobs::{self, Work};
 use crate::settings::Settings;
 use crate::stripe::Checkout;
+
+/// What an instance is besides its settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServeOptions {
+    /// The planted defect, if there is one.
+    pub defect: Option<Defect>,
+    /// Lets `PUT /test-clock` move the instance's clock. Never in production: it is open to everybody.
+    pub test_clock: bool,
+}
 
 /// Runs an instance until `shutdown` completes, then stops accepting, finishes requests and jobs in
 /// flight, and returns, within `SHUTDOWN_GRACE_MS`.
@@ -23,24 +33,31 @@ use crate::stripe::Checkout;
 /// If the database cannot be reached at the start, or the address cannot be listened on.
 pub async fn serve(
     settings: Settings,
-    defect: Option<Defect>,
+    options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
+    let ServeOptions { defect, test_clock } = options;
     let address = settings.listen;
+    let clock = Clock::default();
     let grace = settings.shutdown_grace;
     let pool = service_pool(&settings).await?;
     let queue = queue_pool(&settings).await?;
     let client = reqwest::Client::builder().timeout(settings.provider_timeout).build()?;
     let mailer = defects::mailer(defect, client.clone(), settings.clone());
-    let work = Work::new(pool.clone(), settings.clone(), client.clone(), mailer);
+    let work = Work::new(pool.clone(), settings.clone(), client.clone(), mailer, clock.clone());
     let app = Arc::new(App {
         pool: pool.clone(),
         purchasing: defects::purchasing(defect),
         checkout: Checkout::new(client, settings.clone()),
         settings,
+        clock,
+        test_clock,
         defect,
     });
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    if test_clock {
+        tracing::warn!("the clock may be moved by anybody: this instance is for tests");
+    }
     tracing::info!(%address, defect = defect.map(Defect::name), "serving");
 
     let stop = CancellationToken::new();

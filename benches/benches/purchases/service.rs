@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, net::TcpListener as StdListener, time::Duration};
 
-use overdraft_reference::{Settings, serve};
+use overdraft_reference::{ServeOptions, Settings, serve};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -51,7 +51,7 @@ impl Service {
         let address = StdListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let settings = settings(database_url, &address, &mail_url, jobs)?;
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(settings, None, stop.clone().cancelled_owned()));
+        let serving = tokio::spawn(serve(settings, ServeOptions::default(), stop.clone().cancelled_owned()));
         let service = Self { address, jobs, stop, serving, mail };
         for _ in 0..400 {
             if service.ready().await.unwrap_or(false) {

@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Start one instance of the bundled reference service, configured by its environment.
     Serve(ServeOptions),
     /// Prepare the database of the bundled reference service.
-    Migrate(ServeOptions),
+    Migrate(MigrateOptions),
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +171,16 @@ pub(crate) struct ExplainOptions {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Plant a known bug. `/health` names it, so that it cannot be mistaken for the real service.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) defect: Option<String>,
+    /// Let `PUT /test-clock` move the instance's clock. For tests only: it is open to everybody.
+    #[arg(long)]
+    pub(crate) test_clock: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateOptions {
+    /// Plant a known bug.
     #[arg(long, value_name = "NAME")]
     pub(crate) defect: Option<String>,
 }

@@ -7,6 +7,7 @@ mod layers;
 mod purchases;
 mod reads;
 mod request;
+mod test_clock;
 mod webhooks;
 
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use sqlx::PgPool;
 
+use crate::clock::Clock;
 use crate::defects::Defect;
 use crate::seams::Purchasing;
 use crate::settings::Settings;
@@ -32,13 +34,21 @@ pub(crate) struct App {
     pub(crate) purchasing: Box<dyn Purchasing>,
     /// Stripe's API.
     pub(crate) checkout: Checkout,
+    /// The time of day.
+    pub(crate) clock: Clock,
+    /// Whether the clock may be moved from outside.
+    pub(crate) test_clock: bool,
     /// The planted defect, shown by `/health`.
     pub(crate) defect: Option<Defect>,
 }
 
 /// Builds the router.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let mut router = Router::new();
+    if app.test_clock {
+        router = router.route("/test-clock", put(test_clock::set));
+    }
+    router
         .route("/v1/purchases", post(purchases::create).get(reads::purchases))
         .route("/v1/balance", get(reads::balance))
         .route("/v1/leads", get(reads::leads))

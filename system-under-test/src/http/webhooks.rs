@@ -27,7 +27,7 @@ pub(crate) async fn stripe(
         &body,
         &settings.stripe_webhook_secrets,
         settings.stripe_tolerance,
-        chrono::Utc::now().timestamp(),
+        app.clock.now().timestamp(),
     )
     .map_err(|error| Problem::invalid_signature(&error.to_string()))?;
     let payload: Value =

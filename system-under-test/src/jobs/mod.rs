@@ -22,6 +22,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::seams::Mailer;
 use crate::settings::Settings;
 
@@ -45,12 +46,14 @@ struct Shared {
     settings: Settings,
     client: Client,
     mailer: Box<dyn Mailer>,
+    #[expect(dead_code, reason = "the first job that asks for the date comes next")]
+    clock: Clock,
 }
 
 impl Work {
     /// Everything the handlers need.
-    pub(crate) fn new(pool: PgPool, settings: Settings, client: Client, mailer: Box<dyn Mailer>) -> Self {
-        Self(Arc::new(Shared { pool, settings, client, mailer }))
+    pub(crate) fn new(pool: PgPool, settings: Settings, client: Client, mailer: Box<dyn Mailer>, clock: Clock) -> Self {
+        Self(Arc::new(Shared { pool, settings, client, mailer, clock }))
     }
 
     fn of(context: &WorkerContext) -> Result<Self, JobError> {
@@ -62,7 +65,7 @@ impl Work {
         Backoff { base: settings.job_backoff_base, cap: settings.job_backoff_cap }
     }
 
-    /// When to try again after so many failures.
+    /// When to try again after so many failures: by the computer's clock, as the queue's own times are.
     fn retry_at(&self, failures: i32, asked: Option<Duration>) -> DateTime<Utc> {
         let failures = u32::try_from(failures).unwrap_or(1);
         Utc::now() + self.backoff().after_or(failures, asked)

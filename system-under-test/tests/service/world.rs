@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
-use overdraft_reference::{Defect, Settings, migrate, serve};
+use overdraft_reference::{Defect, ServeOptions, Settings, migrate, serve};
 use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -63,7 +63,8 @@ impl World {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let settings = settings(&url, port, &providers);
             let stopped = stop.clone().cancelled_owned();
-            serving.push(tokio::spawn(async move { serve(settings, defect, stopped).await.unwrap() }));
+            let options = ServeOptions { defect, test_clock: true };
+            serving.push(tokio::spawn(async move { serve(settings, options, stopped).await.unwrap() }));
             instances.push(format!("http://127.0.0.1:{port}"));
         }
         let world = Self { database, operator, stub, instances, client, stop, serving };

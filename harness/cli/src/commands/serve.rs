@@ -1,42 +1,39 @@
 //! `overdraft serve` and `overdraft migrate`: the bundled reference service, as one of its instances would be started.
 
-use overdraft_reference::{Defect, Settings};
+use overdraft_reference::{self as reference, Defect, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::ServeOptions,
+    args::{MigrateOptions, ServeOptions},
     exit::{Exit, Failure},
     nearest, output,
 };
 
 pub(crate) fn serve(options: &ServeOptions) -> Result<Exit, Failure> {
-    let defect = defect(options)?;
+    let defect = defect(options.defect.as_ref())?;
     let settings = settings()?;
+    let serving = reference::ServeOptions { defect, test_clock: options.test_clock };
     json_logs();
     let stop = CancellationToken::new();
     let told = stop.clone();
     ctrlc::set_handler(move || told.cancel()).map_err(Failure::harness)?;
-    runtime()?
-        .block_on(overdraft_reference::serve(settings, defect, stop.cancelled_owned()))
-        .map_err(Failure::harness)?;
+    runtime()?.block_on(reference::serve(settings, serving, stop.cancelled_owned())).map_err(Failure::harness)?;
     Ok(Exit::Valid)
 }
 
-pub(crate) fn migrate(options: &ServeOptions) -> Result<Exit, Failure> {
-    let defect = defect(options)?;
+pub(crate) fn migrate(options: &MigrateOptions) -> Result<Exit, Failure> {
+    let defect = defect(options.defect.as_ref())?;
     let settings = settings()?;
     json_logs();
-    runtime()?
-        .block_on(overdraft_reference::migrate(settings.database_url.expose(), defect))
-        .map_err(Failure::harness)?;
+    runtime()?.block_on(reference::migrate(settings.database_url.expose(), defect)).map_err(Failure::harness)?;
     output::note("the database is ready");
     Ok(Exit::Valid)
 }
 
-fn defect(options: &ServeOptions) -> Result<Option<Defect>, Failure> {
+fn defect(name: Option<&String>) -> Result<Option<Defect>, Failure> {
     let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
     let parse = |name: &String| name.parse().map_err(|_| Failure::usage(nearest::suggest("defect", name, &names)));
-    options.defect.as_ref().map(parse).transpose()
+    name.map(parse).transpose()
 }
 
 fn settings() -> Result<Settings, Failure> {

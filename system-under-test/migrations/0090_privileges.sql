@@ -1,4 +1,7 @@
--- Who owns and who may call each function. Nothing is open to PUBLIC.
+-- Who owns each function, and who may call those of the files before 0010; later files say it themselves.
+-- Nothing is open to PUBLIC.
+
+DROP PROCEDURE isolate(VARIADIC text[]), keep_internal(VARIADIC text[]);
 
 -- To own a function a role must be able to create in its schema, for as long as it takes to say so.
 GRANT CREATE ON SCHEMA public TO marketplace_money;
