@@ -19,6 +19,27 @@ CREATE TABLE members (
     UNIQUE (workspace_id, id)
 );
 
+-- Those who run the marketplace. Not members of any workspace: a tenant's own admin sees its tenant only.
+CREATE TABLE staff (
+    id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    email         text NOT NULL UNIQUE,
+    role          text NOT NULL CHECK (role IN ('admin', 'support')),
+    api_key_hash  bytea NOT NULL UNIQUE CHECK (octet_length(api_key_hash) = 32),
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- What staff did: adjusted credits, retried a dead letter, lifted a limit. Append-only.
+CREATE TABLE audit_log (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    staff_id      uuid NOT NULL REFERENCES staff (id),
+    action        text NOT NULL,
+    workspace_id  uuid REFERENCES workspaces (id),
+    subject       text NOT NULL,
+    detail        jsonb NOT NULL DEFAULT '{}',
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX audit_log_by_workspace ON audit_log (workspace_id, id DESC);
+
 -- A lead belongs to the partner's workspace. sold_count is the capacity register.
 CREATE TABLE leads (
     id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -39,7 +39,8 @@ BEGIN
     END LOOP;
 END $$;
 
-CALL keep_internal('workspaces', 'leads', 'transfers', 'entries', 'webhook_events', 'dead_letters', 'alerts');
+CALL keep_internal('workspaces', 'leads', 'transfers', 'entries', 'webhook_events', 'dead_letters', 'alerts',
+                   'staff', 'audit_log');
 CALL isolate('members', 'accounts', 'purchases', 'purchase_items', 'commissions', 'credit_purchases', 'emails',
              'idempotency_keys');
 
@@ -55,10 +56,10 @@ GRANT SELECT ON workspaces, leads, accounts, purchases, purchase_items, commissi
 
 -- No role may DELETE or TRUNCATE. entries, transfers and purchases are append-only for all.
 GRANT INSERT ON transfers, entries, purchases, purchase_items, commissions, credit_purchases,
-    webhook_events, emails, dead_letters, alerts, idempotency_keys TO marketplace_money;
+    webhook_events, emails, dead_letters, alerts, idempotency_keys, audit_log TO marketplace_money;
 GRANT UPDATE ON leads, accounts, credit_purchases, webhook_events, emails, dead_letters, alerts,
     idempotency_keys TO marketplace_money;
-GRANT INSERT ON workspaces, members, leads, accounts TO marketplace_operator;
+GRANT INSERT ON workspaces, members, leads, accounts, staff TO marketplace_operator;
 
 -- The job tables: read by the back office, written by the worker, which owns them.
 GRANT USAGE ON SCHEMA graphile_worker TO marketplace_operator;

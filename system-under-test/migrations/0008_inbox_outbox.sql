@@ -137,7 +137,7 @@ CREATE FUNCTION list_dead_letters(p_key_hash bytea, p_limit integer, p_before ti
 RETURNS SETOF dead_letters
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    PERFORM enter_admin(p_key_hash);
+    PERFORM enter_staff(p_key_hash, 'support');
     RETURN QUERY SELECT * FROM dead_letters
         WHERE resolved_at IS NULL
           AND (p_before IS NULL OR (created_at, id) < (p_before, p_before_id))
@@ -149,9 +149,9 @@ END $$;
 CREATE FUNCTION retry_dead_letter(p_key_hash bytea, p_id uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+    v_staff staff := enter_staff(p_key_hash);
     v_letter dead_letters;
 BEGIN
-    PERFORM enter_admin(p_key_hash);
     UPDATE dead_letters SET resolved_at = now() WHERE id = p_id AND resolved_at IS NULL
     RETURNING * INTO v_letter;
     IF NOT FOUND THEN
@@ -166,5 +166,7 @@ BEGIN
         WHERE id = v_letter.target::bigint AND state = 'dead';
         PERFORM enqueue('process_webhook', json_build_object('webhook_id', v_letter.target::bigint));
     END IF;
+    PERFORM write_audit(v_staff.id, 'dead_letter.retried', NULL, v_letter.subject,
+        jsonb_build_object('kind', v_letter.kind, 'reason', v_letter.reason));
     RETURN true;
 END $$;

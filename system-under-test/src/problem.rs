@@ -63,7 +63,7 @@ impl Problem {
 
     /// 403: the member's role does not allow this.
     pub(crate) fn forbidden() -> Self {
-        let detail = "This needs the role admin.";
+        let detail = "This needs a key of staff with the role admin.";
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
     }
 

@@ -26,7 +26,7 @@ struct DeadLetter {
     created_at: DateTime<Utc>,
 }
 
-/// The open dead letters, newest first. Role admin.
+/// The open dead letters, newest first. For staff.
 pub(crate) async fn dead_letters(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,
@@ -46,7 +46,7 @@ pub(crate) async fn dead_letters(
     Ok(Json(json!({ "dead_letters": letters, "next": next })))
 }
 
-/// Takes one up again, with fresh attempts. Role admin.
+/// Takes one up again, with fresh attempts. For staff with the role admin.
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,

@@ -135,6 +135,19 @@ impl World {
         Tenant { workspace, key }
     }
 
+    /// The key of a new member of staff.
+    pub(crate) async fn staff(&self, role: &str) -> String {
+        let key = format!("staff_{}", Uuid::new_v4().simple());
+        sqlx::query("INSERT INTO staff (email, role, api_key_hash) VALUES ($1, $2, $3)")
+            .bind(format!("{key}@example.test"))
+            .bind(role)
+            .bind(Sha256::digest(key.as_bytes()).to_vec())
+            .execute(&self.operator)
+            .await
+            .unwrap();
+        key
+    }
+
     /// A lead of `owner`.
     pub(crate) async fn lead(&self, owner: &Tenant, price: i64, max_sales: i32) -> Uuid {
         sqlx::query_scalar(
@@ -195,7 +208,12 @@ impl World {
 
     /// Reads; status and body.
     pub(crate) async fn get(&self, tenant: &Tenant, path: &str) -> (u16, Value) {
-        let response = self.send(0, "GET", path, &tenant.key, "", &Value::Null).await;
+        self.get_as(&tenant.key, path).await
+    }
+
+    /// Reads with a key; status and body.
+    pub(crate) async fn get_as(&self, key: &str, path: &str) -> (u16, Value) {
+        let response = self.send(0, "GET", path, key, "", &Value::Null).await;
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
