@@ -8,6 +8,7 @@
 
 mod alerts;
 mod emails;
+pub(crate) mod ticker;
 mod webhooks;
 
 use std::fmt;
