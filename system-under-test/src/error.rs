@@ -28,6 +28,9 @@ pub enum Error {
     /// The HTTP server stopped by itself.
     #[error("http server: {0}")]
     Http(std::io::Error),
+    /// The OpenAPI document could not be written as JSON.
+    #[error("openapi document: {0}")]
+    Document(#[from] serde_json::Error),
     /// The HTTP client for the providers could not be built.
     #[error("http client: {0}")]
     Client(#[from] reqwest::Error),

@@ -62,7 +62,7 @@ pub async fn serve(
 
     let stop = CancellationToken::new();
     let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = axum::serve(listener, router(app)?).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
 
     let served = tokio::select! {

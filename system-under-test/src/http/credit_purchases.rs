@@ -7,8 +7,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sqlx::FromRow;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
@@ -23,8 +23,9 @@ use crate::stripe::CheckoutOrder;
 /// Credits in one purchase at most: the amount stays far within Stripe's own limit.
 const MOST_CREDITS: i64 = 100_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct NewCreditPurchase {
+    /// 1 to 100000.
     credits: i64,
 }
 
@@ -41,7 +42,22 @@ struct Begun {
     currency: Option<String>,
 }
 
-/// Creates the row, then the checkout session. No db_tx is open while Stripe is asked.
+/// What the function `attach_checkout_session` answers with.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the database writes this body")]
+struct NewSession {
+    id: Uuid,
+    credits: i64,
+    session_id: String,
+    /// Where the customer pays.
+    checkout_url: String,
+}
+
+/// Starts a purchase of credits; the customer pays at `checkout_url`.
+// Creates the row, then the checkout session. No db_tx is open while Stripe is asked.
+#[utoipa::path(post, path = "/v1/credit-purchases", tag = "credits", security(("member" = [])),
+    request_body = NewCreditPurchase, responses((status = 201, body = NewSession)),
+    extensions(("x-problems" = json!(["idempotency_key_missing", "payment_provider_unavailable"]))))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
@@ -105,8 +121,8 @@ fn order(begun: Begun) -> Result<CheckoutOrder, Result<Answer, Problem>> {
     }
 }
 
-#[derive(FromRow, Serialize)]
-struct CreditPurchase {
+#[derive(FromRow, Serialize, ToSchema)]
+pub(crate) struct CreditPurchase {
     id: Uuid,
     credits: i64,
     amount_cents: i64,
@@ -114,17 +130,20 @@ struct CreditPurchase {
     session_id: Option<String>,
 }
 
-/// `GET /v1/credit-purchases/{id}`
+/// A purchase of credits and how far it is.
+#[utoipa::path(get, path = "/v1/credit-purchases/{id}", tag = "credits", security(("member" = [])),
+    params(("id" = Uuid, Path)), responses((status = 200, body = CreditPurchase)),
+    extensions(("x-problems" = json!(["credit_purchase_not_found"]))))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<CreditPurchase>, Problem> {
     let missing = || Problem::not_found("credit_purchase_not_found", "No purchase has this id.");
     let id = Uuid::parse_str(&id).map_err(|_| missing())?;
     let found: Option<CreditPurchase> = retrying(|| {
         sqlx::query_as("SELECT * FROM read_credit_purchase($1, $2)").bind(&key).bind(id).fetch_optional(&app.pool)
     })
     .await?;
-    found.map(|row| Json(json!(row))).ok_or_else(missing)
+    found.map(Json).ok_or_else(missing)
 }

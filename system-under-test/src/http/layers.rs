@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use uuid::Uuid;
@@ -14,6 +14,9 @@ use super::App;
 use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Bytes of a refusal in plain words, at most.
+const LONGEST_REFUSAL: usize = 4_096;
 
 /// The id of a request: the client's `X-Request-Id` if it is harmless, else a new one.
 #[derive(Clone, Debug)]
@@ -33,7 +36,7 @@ pub(crate) async fn envelope(State(app): State<Arc<App>>, mut request: Request, 
 
     let answered = tokio::time::timeout(app.settings.request_timeout, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| Problem::timed_out().into_response());
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    if let Some(problem) = problem_of(&mut response).await {
         response = problem.render(&id);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -50,6 +53,24 @@ pub(crate) async fn envelope(State(app): State<Arc<App>>, mut request: Request, 
         "request"
     );
     response
+}
+
+/// The error that is still to be rendered: a handler's own, or axum's refusal in plain words of a body, query or
+/// path that it could not read.
+async fn problem_of(response: &mut Response<Body>) -> Option<Problem> {
+    let plain = |value: &HeaderValue| value.as_bytes().starts_with(b"text/plain");
+    let problem = response.extensions_mut().remove::<Problem>();
+    if problem.is_some() || !response.headers().get(header::CONTENT_TYPE).is_some_and(plain) {
+        return problem;
+    }
+    let code = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+        status if status.is_client_error() => "invalid_request",
+        status if status.is_server_error() => return Some(Problem::internal()),
+        _ => return None,
+    };
+    let words = axum::body::to_bytes(std::mem::take(response.body_mut()), LONGEST_REFUSAL).await.unwrap_or_default();
+    Some(Problem::new(code, &String::from_utf8_lossy(&words)))
 }
 
 /// 404 for an unknown path and for a method that a path does not have, both with a problem body.

@@ -4,6 +4,7 @@ mod admin;
 mod credit_purchases;
 mod health;
 mod layers;
+mod openapi;
 mod purchases;
 mod reads;
 mod request;
@@ -13,13 +14,17 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Extension};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::put;
 use sqlx::PgPool;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use self::openapi::Document;
 use crate::clock::Clock;
 use crate::defects::Defect;
+use crate::error::Error;
 use crate::seams::Purchasing;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
@@ -42,28 +47,43 @@ pub(crate) struct App {
     pub(crate) defect: Option<Defect>,
 }
 
-/// Builds the router.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new();
-    if app.test_clock {
+/// Every endpoint of the API. What is routed here is in the OpenAPI document, and nothing else is.
+fn api() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(purchases::create, reads::purchases))
+        .routes(routes!(reads::balance))
+        .routes(routes!(reads::leads))
+        .routes(routes!(reads::lead))
+        .routes(routes!(credit_purchases::create))
+        .routes(routes!(credit_purchases::show))
+        .routes(routes!(admin::dead_letters))
+        .routes(routes!(admin::retry))
+        .routes(routes!(webhooks::stripe))
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::show))
+        .routes(routes!(openapi::errors))
+}
+
+/// Every route, and the document of those that are the API. What is not: pages for people, and the test clock.
+fn routes(test_clock: bool) -> Result<(Router<Arc<App>>, Document), Error> {
+    let (mut router, collected) = api().split_for_parts();
+    if test_clock {
         router = router.route("/test-clock", put(test_clock::set));
     }
-    router
-        .route("/v1/purchases", post(purchases::create).get(reads::purchases))
-        .route("/v1/balance", get(reads::balance))
-        .route("/v1/leads", get(reads::leads))
-        .route("/v1/leads/{id}", get(reads::lead))
-        .route("/v1/credit-purchases", post(credit_purchases::create))
-        .route("/v1/credit-purchases/{id}", get(credit_purchases::show))
-        .route("/v1/admin/dead-letters", get(admin::dead_letters))
-        .route("/v1/admin/dead-letters/{id}/retry", post(admin::retry))
-        .route("/webhooks/stripe", post(webhooks::stripe))
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+    Ok((router.merge(Document::page()), Document::complete(collected)?))
+}
+
+/// Builds the router.
+pub(crate) fn router(app: Arc<App>) -> Result<Router, Error> {
+    let (router, document) = routes(app.test_clock)?;
+    let router = router
         .fallback(layers::no_such_route)
         .method_not_allowed_fallback(layers::no_such_route)
+        .layer(Extension(document))
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), layers::envelope))
-        .with_state(app)
+        .with_state(app);
+    Ok(router)
 }

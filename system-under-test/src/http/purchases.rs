@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
@@ -18,12 +19,36 @@ use crate::seams::{Answer, PurchaseOrder};
 const MOST_LEADS: usize = 100;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct NewPurchase {
+    /// 1 to 100 different leads; all are bought, or none.
     lead_ids: Vec<Uuid>,
 }
 
-/// Buys the leads. Everything that can be refused is refused by the database, in one round trip.
+/// What the function `purchase` answers with.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the database writes this body")]
+struct Purchased {
+    purchase_id: Uuid,
+    total: i64,
+    /// What the workspace can spend now.
+    balance: i64,
+    leads: Vec<Item>,
+}
+
+/// One lead of a purchase.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the database writes this body")]
+pub(crate) struct Item {
+    lead_id: Uuid,
+    price: i64,
+}
+
+/// Buys leads, all or none.
+// Everything that can be refused is refused by the database, in one round trip.
+#[utoipa::path(post, path = "/v1/purchases", tag = "purchases", security(("member" = [])), request_body = NewPurchase,
+    responses((status = 201, body = Purchased)), extensions(("x-problems" = json!(["idempotency_key_missing",
+    "insufficient_credits", "lead_not_found", "already_purchased", "lead_sold_out"]))))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,

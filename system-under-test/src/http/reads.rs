@@ -6,24 +6,34 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::FromRow;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
+use super::purchases::Item;
 use super::request::{KeyHash, Page, cursor};
 use crate::database::retrying;
 use crate::problem::Problem;
 
-/// `GET /v1/balance`
-pub(crate) async fn balance(State(app): State<Arc<App>>, KeyHash(key): KeyHash) -> Result<Json<Value>, Problem> {
-    let balance: i64 =
-        retrying(|| sqlx::query_scalar("SELECT read_balance($1)").bind(&key).fetch_one(&app.pool)).await?;
-    Ok(Json(json!({ "balance": balance })))
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Balance {
+    /// What the workspace can spend.
+    balance: i64,
 }
 
-#[derive(FromRow, Serialize)]
-struct Lead {
+/// The credits of the caller's workspace.
+#[utoipa::path(get, path = "/v1/balance", tag = "credits", security(("member" = [])),
+    responses((status = 200, body = Balance)))]
+pub(crate) async fn balance(State(app): State<Arc<App>>, KeyHash(key): KeyHash) -> Result<Json<Balance>, Problem> {
+    let balance: i64 =
+        retrying(|| sqlx::query_scalar("SELECT read_balance($1)").bind(&key).fetch_one(&app.pool)).await?;
+    Ok(Json(Balance { balance }))
+}
+
+#[derive(FromRow, Serialize, ToSchema)]
+pub(crate) struct Lead {
     id: Uuid,
     title: String,
     price: i64,
@@ -31,27 +41,39 @@ struct Lead {
     sold_count: i32,
 }
 
-/// `GET /v1/leads`
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Leads {
+    leads: Vec<Lead>,
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// What is for sale, by id.
+#[utoipa::path(get, path = "/v1/leads", tag = "leads", security(("member" = [])), params(Page),
+    responses((status = 200, body = Leads)))]
 pub(crate) async fn leads(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,
     Query(page): Query<Page>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Leads>, Problem> {
     let leads = read_leads(&app, &key, None, page.after_id()?, page.limit()).await?;
     let next = next_page(&leads, page.limit(), |lead| lead.id.to_string());
-    Ok(Json(json!({ "leads": leads, "next": next })))
+    Ok(Json(Leads { leads, next }))
 }
 
-/// `GET /v1/leads/{id}`
+/// One lead.
+#[utoipa::path(get, path = "/v1/leads/{id}", tag = "leads", security(("member" = [])),
+    params(("id" = Uuid, Path)), responses((status = 200, body = Lead)),
+    extensions(("x-problems" = json!(["lead_not_found"]))))]
 pub(crate) async fn lead(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Lead>, Problem> {
     let missing = || Problem::not_found("lead_not_found", "No lead has this id.");
     let id = Uuid::parse_str(&id).map_err(|_| missing())?;
     let lead = read_leads(&app, &key, Some(id), None, 1).await?.pop().ok_or_else(missing)?;
-    Ok(Json(json!(lead)))
+    Ok(Json(lead))
 }
 
 async fn read_leads(
@@ -72,20 +94,30 @@ async fn read_leads(
     .await
 }
 
-#[derive(FromRow, Serialize)]
-struct Purchase {
+#[derive(FromRow, Serialize, ToSchema)]
+pub(crate) struct Purchase {
     id: Uuid,
     total: i64,
     created_at: DateTime<Utc>,
+    #[schema(value_type = Vec<Item>)]
     leads: Value,
 }
 
-/// `GET /v1/purchases`
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Purchases {
+    purchases: Vec<Purchase>,
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// What the workspace has bought, newest first.
+#[utoipa::path(get, path = "/v1/purchases", tag = "purchases", security(("member" = [])), params(Page),
+    responses((status = 200, body = Purchases)))]
 pub(crate) async fn purchases(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,
     Query(page): Query<Page>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Purchases>, Problem> {
     let (before, before_id) = page.before()?;
     let purchases: Vec<Purchase> = retrying(|| {
         sqlx::query_as("SELECT * FROM read_purchases($1, $2, $3, $4)")
@@ -97,7 +129,7 @@ pub(crate) async fn purchases(
     })
     .await?;
     let next = next_page(&purchases, page.limit(), |last| cursor(last.created_at, last.id));
-    Ok(Json(json!({ "purchases": purchases, "next": next })))
+    Ok(Json(Purchases { purchases, next }))
 }
 
 /// The cursor behind a full page; a page that is not full is the last.

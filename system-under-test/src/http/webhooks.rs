@@ -6,20 +6,32 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::App;
 use crate::database::retrying;
 use crate::problem::Problem;
 use crate::stripe::{Envelope, signature};
 
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Received {
+    /// True.
+    received: bool,
+}
+
+/// Takes an event of Stripe, signed in the header `Stripe-Signature`.
+///
 /// Answers 200 once the event and its job are stored in one db_tx, or were stored before. Anything
 /// else makes Stripe deliver again, which is safe.
+#[utoipa::path(post, path = "/webhooks/stripe", tag = "webhooks", request_body = Value,
+    responses((status = 200, body = Received)), extensions(("x-problems" = json!(["invalid_signature"]))))]
 pub(crate) async fn stripe(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Received>, Problem> {
     let settings = &app.settings;
     let header = headers.get("stripe-signature").and_then(|v| v.to_str().ok()).unwrap_or_default();
     signature::verify(
@@ -52,6 +64,6 @@ pub(crate) async fn stripe(
     Ok(received())
 }
 
-fn received() -> Json<Value> {
-    Json(json!({ "received": true }))
+fn received() -> Json<Received> {
+    Json(Received { received: true })
 }

@@ -4,11 +4,18 @@
 //! request id. Refusals of a purchase are not built here but by the SQL function `problem()`, since
 //! they are stored with the idempotency key; both write the same members.
 
+mod catalogue;
+mod documentation;
+#[cfg(test)]
+mod sources;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::catalogue::{CATALOGUE, Kind, kind};
+pub(crate) use self::documentation::errors;
 use crate::database::is_unavailable;
 
 /// The media type of every error.
@@ -17,121 +24,104 @@ pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("applicati
 /// An error before it knows its request.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
+    kind: &'static Kind,
     detail: String,
-    retryable: bool,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: &str) -> Self {
-        let retryable = status.is_server_error();
-        Self { status, code, title, detail: detail.to_owned(), retryable }
+    /// An error of the catalogue. `detail` is about this one request: what was wrong with it.
+    pub(crate) fn new(code: &str, detail: &str) -> Self {
+        let kind = kind(code).unwrap_or_else(|| {
+            // A test holds every code in the source against the catalogue.
+            tracing::error!(code, "the catalogue of errors does not know this code");
+            &catalogue::INTERNAL
+        });
+        Self { kind, detail: detail.to_owned(), retry_after: None }
     }
 
     /// 400: the request is not understood.
     pub(crate) fn invalid_request(detail: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "Invalid request", detail)
+        Self::new("invalid_request", detail)
     }
 
     /// 400: a write without its key.
     pub(crate) fn idempotency_key_missing() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "idempotency_key_missing",
-            "Idempotency key missing",
-            "Send an Idempotency-Key header of 1 to 255 characters, a new one per purchase.",
-        )
+        let detail = "Send an Idempotency-Key header of 1 to 255 characters, a new one per request.";
+        Self::new("idempotency_key_missing", detail)
     }
 
     /// 400: a webhook that Stripe did not sign.
     pub(crate) fn invalid_signature(reason: &str) -> Self {
-        let title = "Invalid webhook signature";
-        Self::new(StatusCode::BAD_REQUEST, "invalid_signature", title, reason)
+        Self::new("invalid_signature", reason)
     }
 
     /// 401: no key, or not one of ours.
     pub(crate) fn unauthorized() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "Unauthorized",
-            "Send a valid API key as 'Authorization: Bearer <key>'.",
-        )
+        Self::new("unauthorized", "Send a valid API key as 'Authorization: Bearer <key>'.")
     }
 
     /// 403: the member's role does not allow this.
     pub(crate) fn forbidden() -> Self {
-        let detail = "This needs a key of staff with the role admin.";
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+        Self::new("forbidden", "This needs a key of staff with the right role.")
     }
 
     /// 404, for an object of the given kind: `lead_not_found`, ...
     pub(crate) fn not_found(code: &'static str, detail: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, "Not found", detail)
+        Self::new(code, detail)
     }
 
     /// 502: Stripe did not create the session. Nothing was charged; the same key may be used again.
     pub(crate) fn payment_provider_unavailable() -> Self {
-        Self::new(
-            StatusCode::BAD_GATEWAY,
-            "payment_provider_unavailable",
-            "Payment provider unavailable",
-            "The payment could not be started. Nothing was charged. Try again with the same key.",
-        )
+        let detail = "The payment could not be started. Nothing was charged. Try again with the same key.";
+        Self::new("payment_provider_unavailable", detail)
     }
 
     /// 503: the database is away. The outcome is unknown; the same key may be used again.
     pub(crate) fn database_unavailable() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "database_unavailable",
-            "Temporarily unavailable",
-            "The request may or may not have been carried out. Try again with the same key.",
-        )
+        let detail = "The request may or may not have been carried out. Try again with the same key.";
+        let problem = Self::new("database_unavailable", detail);
+        Self { retry_after: Some(1), ..problem }
     }
 
     /// 504: the request took too long. The outcome is unknown; the same key may be used again.
     pub(crate) fn timed_out() -> Self {
-        Self::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "request_timeout",
-            "Request timed out",
-            "The request may or may not have been carried out. Try again with the same key.",
-        )
+        let detail = "The request may or may not have been carried out. Try again with the same key.";
+        Self::new("request_timeout", detail)
     }
 
     /// 500: our fault. The log has the cause; the client gets the request id.
     pub(crate) fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "Internal error",
-            "Something went wrong on our side. Quote the request id when you ask about it.",
-        )
+        let detail = "Something went wrong on our side. Quote the request id when you ask about it.";
+        Self::new("internal_error", detail)
+    }
+
+    /// HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Writes the error for a request.
     pub(crate) fn render(&self, request_id: &str) -> Response<Body> {
+        let kind = self.kind;
         let body: Map<String, Value> = [
-            ("type", json!(format!("https://overdraft.dev/problems/{}", self.code.replace('_', "-")))),
-            ("title", json!(self.title)),
-            ("status", json!(self.status.as_u16())),
+            ("type", json!(kind.uri())),
+            ("title", json!(kind.title)),
+            ("status", json!(kind.status)),
             ("detail", json!(self.detail)),
             ("instance", json!(format!("urn:request:{request_id}"))),
-            ("code", json!(self.code)),
+            ("code", json!(kind.code)),
             ("request_id", json!(request_id)),
-            ("retryable", json!(self.retryable)),
+            ("retryable", json!(kind.retryable())),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.status();
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -140,7 +130,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.status();
         response.extensions_mut().insert(self);
         response
     }
@@ -188,14 +178,14 @@ mod tests {
 
     #[test]
     fn a_client_error_is_not_worth_repeating() {
-        assert!(!Problem::unauthorized().retryable);
-        assert!(Problem::payment_provider_unavailable().retryable);
+        assert!(!Problem::unauthorized().kind.retryable());
+        assert!(Problem::payment_provider_unavailable().kind.retryable());
     }
 
     #[test]
     fn a_lost_connection_is_not_an_internal_error() {
         let problem = Problem::from(sqlx::Error::PoolTimedOut);
-        assert_eq!(problem.code, "database_unavailable");
-        assert_eq!(Problem::from(sqlx::Error::RowNotFound).code, "internal_error");
+        assert_eq!(problem.kind.code, "database_unavailable");
+        assert_eq!(Problem::from(sqlx::Error::RowNotFound).kind.code, "internal_error");
     }
 }

@@ -1,0 +1,224 @@
+//! Every kind of error that the service answers with: the one list from which docs/errors.md and the OpenAPI
+//! document are made, and against which a test holds every code that SQL or Rust can produce.
+
+/// One kind of error. Two errors with the same code have the same title and status.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// What a program decides by; never reworded.
+    pub(crate) code: &'static str,
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// The kind in a few words, for people.
+    pub(crate) title: &'static str,
+    /// When it is answered, and what has happened by then.
+    pub(crate) meaning: &'static str,
+    /// What the client does about it.
+    pub(crate) action: &'static str,
+    /// Members of the body besides those that every error has.
+    pub(crate) members: &'static [&'static str],
+}
+
+impl Kind {
+    /// True if the same request may succeed later without anybody changing anything.
+    pub(crate) fn retryable(&self) -> bool {
+        self.status >= 500 || RETRYABLE.contains(&self.code)
+    }
+
+    /// The URI of the kind.
+    pub(crate) fn uri(&self) -> String {
+        format!("https://overdraft.dev/problems/{}", self.code.replace('_', "-"))
+    }
+}
+
+/// Client errors that pass by themselves.
+const RETRYABLE: &[&str] = &["rate_limited", "idempotency_key_in_use"];
+
+/// The kind of a code.
+pub(crate) fn kind(code: &str) -> Option<&'static Kind> {
+    CATALOGUE.iter().find(|kind| kind.code == code)
+}
+
+const fn entry(
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    meaning: &'static str,
+    action: &'static str,
+    members: &'static [&'static str],
+) -> Kind {
+    Kind { code, status, title, meaning, action, members }
+}
+
+/// Our own fault.
+pub(crate) const INTERNAL: Kind = entry(
+    "internal_error",
+    500,
+    "Internal error",
+    "A fault of ours. A write may or may not have been carried out.",
+    "Repeat it with the same key; quote `request_id` when you ask about it.",
+    &[],
+);
+
+/// All kinds, by status and code.
+pub(crate) const CATALOGUE: &[Kind] = &[
+    entry(
+        "idempotency_key_missing",
+        400,
+        "Idempotency key missing",
+        "A write came without the Idempotency-Key header, or with one that is empty or longer than 255 characters. \
+         Nothing was done.",
+        "Send a new key with each new request, and the same key when you repeat one.",
+        &[],
+    ),
+    entry(
+        "invalid_request",
+        400,
+        "Invalid request",
+        "The path, query or body is not as the documentation says. Nothing was done.",
+        "Correct the request; `detail` says what is wrong with it.",
+        &[],
+    ),
+    entry(
+        "invalid_signature",
+        400,
+        "Invalid webhook signature",
+        "The event was not signed with our secret, or too long ago. Nothing was stored.",
+        "Check the endpoint's signing secret and the clock. Stripe delivers again by itself.",
+        &[],
+    ),
+    entry(
+        "unauthorized",
+        401,
+        "Unauthorized",
+        "There is no API key, or it is nobody's. Nothing was done.",
+        "Send a valid key as `Authorization: Bearer <key>`.",
+        &[],
+    ),
+    entry(
+        "insufficient_credits",
+        402,
+        "Not enough credits",
+        "The leads cost more than the workspace can spend. Nothing was bought. `shortfall` is `required` minus \
+         `available`, both read under the lock that refused the purchase.",
+        "Buy at least `shortfall` credits (`actions` says where), then send the purchase with a new key.",
+        &["required", "available", "shortfall", "currency", "actions"],
+    ),
+    entry(
+        "forbidden",
+        403,
+        "Forbidden",
+        "The key is valid, but its role may not do this. Nothing was done.",
+        "Use a key of the role that the documentation names.",
+        &[],
+    ),
+    entry(
+        "credit_purchase_not_found",
+        404,
+        "No such credit purchase",
+        "No credit purchase of this workspace has this id.",
+        "Check the id.",
+        &[],
+    ),
+    entry(
+        "dead_letter_not_found",
+        404,
+        "No such dead letter",
+        "No open dead letter has this id; it may have been retried a moment ago.",
+        "List the dead letters again.",
+        &[],
+    ),
+    entry(
+        "lead_not_found",
+        404,
+        "No such lead",
+        "No lead has this id. A purchase that names it buys nothing at all; `lead_id` says which.",
+        "Check the ids.",
+        &["lead_id"],
+    ),
+    entry(
+        "route_not_found",
+        404,
+        "No such endpoint",
+        "No endpoint has this method and path.",
+        "See the OpenAPI document at `/v1/openapi.json`.",
+        &[],
+    ),
+    entry(
+        "already_purchased",
+        409,
+        "Already purchased",
+        "The workspace owns this lead. Nothing was bought by this request.",
+        "Use what `purchase_id` bought.",
+        &["lead_id", "purchase_id"],
+    ),
+    entry(
+        "lead_sold_out",
+        409,
+        "Lead sold out",
+        "The lead was sold as often as it may be. Nothing was bought, of several leads none.",
+        "Leave out the lead that `lead_id` names, and use a new key.",
+        &["lead_id"],
+    ),
+    entry(
+        "body_too_large",
+        413,
+        "Body too large",
+        "The body is larger than this service reads. Nothing was done.",
+        "Send less at once.",
+        &[],
+    ),
+    entry(
+        "idempotency_key_reused",
+        422,
+        "Idempotency key reused",
+        "The key was used for another endpoint or another body. Nothing was done.",
+        "Use a new key for a new request.",
+        &[],
+    ),
+    INTERNAL,
+    entry(
+        "payment_provider_unavailable",
+        502,
+        "Payment provider unavailable",
+        "Stripe did not start the payment. Nothing was charged.",
+        "Repeat it with the same key.",
+        &[],
+    ),
+    entry(
+        "database_unavailable",
+        503,
+        "Temporarily unavailable",
+        "The database is away. A write may or may not have been carried out.",
+        "Repeat it with the same key after `Retry-After`.",
+        &[],
+    ),
+    entry(
+        "request_timeout",
+        504,
+        "Request timed out",
+        "The request took longer than it may. A write may or may not have been carried out.",
+        "Repeat it with the same key.",
+        &[],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_in_order_and_says_something_about_each_kind() {
+        for pair in CATALOGUE.windows(2) {
+            assert!((pair[0].status, pair[0].code) < (pair[1].status, pair[1].code), "{} comes before", pair[1].code);
+        }
+        for kind in CATALOGUE {
+            assert!((400..600).contains(&kind.status), "{}", kind.code);
+            for text in [kind.title, kind.meaning, kind.action] {
+                assert!(!text.is_empty(), "{}", kind.code);
+            }
+        }
+        for code in RETRYABLE {
+            assert!(kind(code).is_none_or(|kind| kind.status < 500), "{code} needs no exception");
+        }
+    }
+}
