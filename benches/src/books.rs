@@ -193,6 +193,7 @@ impl Books {
             subject: "Your purchase is confirmed".into(),
             key: Some(id(rng)),
             answer_lost: false,
+            order: 0,
         });
     }
 
@@ -211,6 +212,8 @@ impl Books {
                 purchases: Some(self.purchases),
                 commissions: Some(self.commissions),
                 grants: Some(self.grants),
+                expiries: None,
+                adjustments: None,
                 reversals: Some(Vec::new()),
                 dead_letters: Some(Vec::new()),
                 jobs: Some(Vec::new()),

@@ -10,7 +10,7 @@ use overdraft_model::{
     evidence::{Delivery, Evidence},
     history::{Call, History, Phase, Race},
     manifest::{Lead, Planned},
-    operation::{Answer, Forgery, Operation, Outcome},
+    operation::{Answer, Forgery, Operation, Outcome, PayBy},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -317,7 +317,8 @@ impl Market {
     fn pay(&mut self) {
         let Some(mut order) = self.to_pay.pop_front() else { return };
         order.event = self.books.pay(order.session.0, &mut self.rng);
-        let operation = Operation::Pay { workspace: plan::buyer(order.buyer), session: order.session.1.clone() };
+        let (workspace, session) = (plan::buyer(order.buyer), order.session.1.clone());
+        let operation = Operation::Pay { workspace, session, by: PayBy::Card };
         self.ask_once(operation, Outcome::Ok, told(200, json!({})));
         order.ready = self.now + LATER;
         let again = Order { session: order.session.clone(), event: order.event.clone(), ..order };

@@ -88,5 +88,5 @@ pub fn planned(id: &str, operations: usize, leads: Vec<Lead>) -> Planned {
         thresholds: [limit("latency.purchase", "p(99)<2000"), limit("errors", "rate<0.05")].into(),
         settle_within: Span::from_ms(20_000),
     };
-    Planned { scenario, world: World { workspaces: workspaces(), leads }, script: "0".repeat(64) }
+    Planned { scenario, world: World { workspaces: workspaces(), leads, ..World::default() }, script: "0".repeat(64) }
 }

@@ -2,8 +2,10 @@
 
 use overdraft_model::{
     codec::{self, CodecError},
+    flow::CaseFile,
     scenario::Scenario,
 };
+use serde::{Deserialize, de::IgnoredAny};
 
 /// A named list of scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +19,14 @@ pub struct Suite {
 }
 
 /// Every suite. The first is what `run` runs without a name.
-pub const SUITES: &[Suite] = &[Suite {
-    id: "gate",
-    title: "What a deploy must pass: races, double clicks, webhooks and emails",
-    scenarios: &["flash-sale", "wallet-drain", "double-click", "webhook-storm", "email-outage"],
-}];
+pub const SUITES: &[Suite] = &[
+    Suite {
+        id: "gate",
+        title: "What a deploy must pass: races, double clicks, webhooks and emails",
+        scenarios: &["flash-sale", "wallet-drain", "double-click", "webhook-storm", "email-outage"],
+    },
+    Suite { id: "critical-flows", title: "The critical flows, case by case: given, when, then", scenarios: &["CF-01"] },
+];
 
 const FILES: &[(&str, &str)] = &[
     ("flash-sale.toml", include_str!("../catalogue/flash-sale.toml")),
@@ -29,6 +34,7 @@ const FILES: &[(&str, &str)] = &[
     ("double-click.toml", include_str!("../catalogue/double-click.toml")),
     ("webhook-storm.toml", include_str!("../catalogue/webhook-storm.toml")),
     ("email-outage.toml", include_str!("../catalogue/email-outage.toml")),
+    ("CF-01.toml", include_str!("../critical-flows/CF-01.toml")),
 ];
 
 /// Every scenario that comes with the program.
@@ -36,7 +42,22 @@ const FILES: &[(&str, &str)] = &[
 /// # Errors
 /// Fails with the file's name if a file is broken; a test keeps that from being released.
 pub fn scenarios() -> Result<Vec<Scenario>, (&'static str, CodecError)> {
-    FILES.iter().map(|(name, text)| codec::read_toml(text).map_err(|error| (*name, error))).collect()
+    FILES.iter().map(|(name, text)| read(text).map_err(|error| (*name, error))).collect()
+}
+
+/// Reads a scenario file, or a case file, which has steps (`[[when]]`) in place of a workload.
+///
+/// # Errors
+/// Fails with the place in the text.
+pub fn read(text: &str) -> Result<Scenario, CodecError> {
+    #[derive(Deserialize)]
+    struct Steps {
+        when: Option<IgnoredAny>,
+    }
+    match codec::read_toml::<Steps>(text) {
+        Ok(Steps { when: Some(_) }) => codec::read_toml::<CaseFile>(text).map(Scenario::from),
+        _ => codec::read_toml(text),
+    }
 }
 
 #[cfg(test)]

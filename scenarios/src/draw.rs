@@ -22,11 +22,20 @@ pub(crate) fn generator(seed: u64, purpose: &[&str]) -> ChaCha8Rng {
 pub(crate) struct WorldBuilder {
     rng: ChaCha8Rng,
     world: World,
+    /// Whether rate limits are to apply to the workspaces that follow.
+    limited: bool,
 }
 
 impl WorldBuilder {
     pub(crate) fn new(seed: u64, scenario: &str) -> Self {
-        Self { rng: generator(seed, &[scenario, "world"]), world: World::default() }
+        let mut builder = Self { rng: generator(seed, &[scenario, "world"]), world: World::default(), limited: false };
+        let admin = [
+            ("id".to_owned(), Value::from(builder.id())),
+            ("token".to_owned(), Value::from(format!("ovd_{}", builder.id()))),
+            ("email".to_owned(), Value::from("admin@example.test")),
+        ];
+        builder.world.admin = admin.into();
+        builder
     }
 
     pub(crate) fn partner(&mut self, name: &str) {
@@ -37,11 +46,17 @@ impl WorldBuilder {
         self.workspace(name, "buyer", credits);
     }
 
-    fn workspace(&mut self, name: &str, role: &str, credits: i64) {
+    /// Rate limits apply to the workspaces that follow.
+    pub(crate) fn limited(&mut self, limited: bool) {
+        self.limited = limited;
+    }
+
+    pub(crate) fn workspace(&mut self, name: &str, role: &str, credits: i64) {
         let values = [
             ("id".to_owned(), Value::from(self.id())),
             ("token".to_owned(), Value::from(format!("ovd_{}", self.id()))),
             ("email".to_owned(), Value::from(format!("{name}@example.test"))),
+            ("limited".to_owned(), Value::from(self.limited.to_string())),
         ];
         self.world.workspaces.push(Workspace {
             name: name.to_owned(),

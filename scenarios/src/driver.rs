@@ -27,7 +27,7 @@ use overdraft_engine::{
 };
 use overdraft_model::{
     manifest::Planned,
-    operation::{Operation, Outcome},
+    operation::{Operation, Outcome, PayBy},
 };
 
 use crate::script::{self, Script, Step};
@@ -149,7 +149,8 @@ impl Attack {
                 let session = told.answer.text("session");
                 if let (Outcome::Ok, true, Some(session)) = (told.outcome, *pays, session) {
                     let workspace = operation.workspace().unwrap_or_default().to_owned();
-                    process.call(Operation::Pay { workspace, session: session.to_owned() }).await?;
+                    let session = session.to_owned();
+                    process.call(Operation::Pay { workspace, session, by: PayBy::Card }).await?;
                 }
             }
             Step::Pause(ms) => {

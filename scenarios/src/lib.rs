@@ -6,5 +6,7 @@
 pub mod catalogue;
 mod draw;
 pub mod driver;
+pub mod flow;
+pub mod perform;
 pub mod script;
 mod workloads;

@@ -132,10 +132,17 @@ impl<'a> Case<'a> {
                     self.by_session.entry(session).or_default().push(call);
                 }
             }
-            Operation::Pay { session, .. } | Operation::DeliverWebhook { session: Some(session), .. } => {
+            Operation::Pay { session, .. }
+            | Operation::SettlePayment { session, .. }
+            | Operation::Refund { session, .. }
+            | Operation::Dispute { session, .. }
+            | Operation::DeliverWebhook { session: Some(session), .. } => {
                 self.by_session.entry(session).or_default().push(call);
             }
             Operation::DeliverWebhook { session: None, .. }
+            | Operation::FailRefund { .. }
+            | Operation::MoveDispute { .. }
+            | Operation::Custom { .. }
             | Operation::ReadBalance { .. }
             | Operation::ReadLead { .. } => {}
         }
@@ -228,8 +235,19 @@ pub(crate) fn canonical(evidence: &Evidence) -> Evidence {
         }
     }
     let mut evidence = evidence.clone();
-    let Database { accounts, entries, leads, purchases, commissions, grants, reversals, dead_letters, jobs } =
-        &mut evidence.database;
+    let Database {
+        accounts,
+        entries,
+        leads,
+        purchases,
+        commissions,
+        grants,
+        reversals,
+        expiries,
+        adjustments,
+        dead_letters,
+        jobs,
+    } = &mut evidence.database;
     sort(accounts);
     sort(entries);
     sort(leads);
@@ -237,6 +255,8 @@ pub(crate) fn canonical(evidence: &Evidence) -> Evidence {
     sort(commissions);
     sort(grants);
     sort(reversals);
+    sort(expiries);
+    sort(adjustments);
     sort(dead_letters);
     sort(jobs);
     evidence.provider.sessions.sort_unstable();

@@ -108,6 +108,16 @@ pub static CHECKS: &[CheckInfo] = &[
                  older than the tolerance, check `livemode` and `payment_status`.",
     },
     CheckInfo {
+        id: "flow.expected",
+        title: "The case went as it says",
+        promise: "each step of the case is answered as it must be, and in the end there is what it says there is",
+        how: "For scenarios that are cases: the answers that the history recorded for each step, against the status, \
+              code and values that the case states; then balances, sales, purchases, grants, reversals, emails, \
+              dead letters and alerts in the evidence, against the numbers that it states.",
+        incident: "Every one of them: each critical flow is the scripted form of an incident that somebody had.",
+        remedy: "The finding names the step and what differed; `overdraft run <case> --seed N` runs that case alone.",
+    },
+    CheckInfo {
         id: "errors.*",
         title: "Unexpected answers stay within the limit",
         promise: "unexpected answers (5xx, or none that says what happened) stay within the limit",

@@ -26,6 +26,7 @@
 mod case;
 pub mod catalogue;
 mod checks;
+mod counted;
 mod judge;
 mod ledger;
 mod measure;

@@ -199,17 +199,17 @@ pub(crate) fn race_stats<'a>(race: &Race, end: u64, call: impl Fn(u64) -> Option
 /// Every planned fault, with what became of it.
 pub(crate) fn faults(planned: &Planned, history: &History) -> Vec<FaultStats> {
     let ms = |time: u64| time.saturating_sub(history.start) / 1_000_000;
-    let stats = |(number, window): (usize, &overdraft_model::fault::Window)| {
+    let stats = |(number, fault): (usize, &overdraft_model::fault::Fault)| {
         let times: Vec<_> = history.faults.iter().filter(|injected| injected.fault == number).collect();
         let healed = times.iter().all(|injected| injected.to.is_some());
         FaultStats {
-            fault: window.fault.name().into(),
+            fault: fault.name().into(),
             from_ms: times.iter().map(|injected| ms(injected.from)).min(),
             to_ms: times.iter().filter_map(|injected| injected.to).max().filter(|_| healed).map(ms),
             effects: times.iter().map(|injected| injected.effects).sum(),
         }
     };
-    planned.scenario.faults.iter().enumerate().map(stats).collect()
+    planned.scenario.planned_faults().into_iter().enumerate().map(stats).collect()
 }
 
 fn errors(history: &History) -> Vec<ErrorGroup> {

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use overdraft_engine::provision::postgres::Way;
 use overdraft_model::{
-    codec,
     manifest::Planned,
     scenario::{Scenario, Workload},
     span::Span,
@@ -19,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     args::{Common, Format, RunOptions},
     exit::Failure,
-    nearest,
+    flow, nearest,
     target::{self, Loaded, Need},
 };
 
@@ -81,7 +80,7 @@ pub(crate) fn resolve(
     }
     for scenario in &scenarios {
         check_scenario(scenario).map_err(|problem| Failure::usage(format!("scenario {}: {problem}", scenario.id)))?;
-        let missing: Vec<_> = target::missing(&target.target, needs(&scenario.workload)).into_iter().collect();
+        let missing: Vec<_> = target::missing(&target.target, &needs(&scenario.workload)).into_iter().collect();
         if !missing.is_empty() {
             return Err(Failure::usage(format!(
                 "scenario {} needs {} of the target, and {} does not map it (docs/target-file.md)",
@@ -126,7 +125,7 @@ fn one_or_suite(name: &str, known: &[Scenario]) -> Result<Vec<Scenario>, Failure
     if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
         let text = std::fs::read_to_string(name)
             .map_err(|error| Failure::usage(format!("cannot read the scenario file {name}: {error}")))?;
-        let scenario = codec::read_toml(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+        let scenario = catalogue::read(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
         return Ok(vec![scenario]);
     }
     let names: Vec<&str> =
@@ -157,18 +156,16 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
     if scenario.id.is_empty() || !scenario.id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
         return Err("id: use letters, digits, - and _".into());
     }
+    if let Workload::Flow(flow) = &scenario.workload {
+        return flow::check(&scenario.id, flow).and_then(|()| known_checks(&scenario.proves));
+    }
     if !(2..=2000).contains(&load.users) {
         return Err(format!("load.users: {} is not between 2 and 2000", load.users));
     }
     if !(1..=MOST_ROUNDS).contains(&load.rounds) {
         return Err(format!("load.rounds: {} is not between 1 and {MOST_ROUNDS}", load.rounds));
     }
-    let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
-    for id in &scenario.proves {
-        if !known.contains(&id.as_str()) {
-            return Err(format!("proves: {}", nearest::suggest("check", id, &known)));
-        }
-    }
+    known_checks(&scenario.proves)?;
     for (metric, limit) in &scenario.thresholds {
         overdraft_checkers::validate_threshold(metric, limit)
             .map_err(|error| format!("thresholds.\"{metric}\": {error}"))?;
@@ -181,6 +178,14 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
         }
     }
     amounts(&scenario.workload)
+}
+
+fn known_checks(proves: &[String]) -> Result<(), String> {
+    let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
+    match proves.iter().find(|id| !known.contains(&id.as_str())) {
+        Some(id) => Err(format!("proves: {}", nearest::suggest("check", id, &known))),
+        None => Ok(()),
+    }
 }
 
 fn amounts(workload: &Workload) -> Result<(), String> {
@@ -196,6 +201,7 @@ fn amounts(workload: &Workload) -> Result<(), String> {
         Workload::DoubleClick { price, balance } | Workload::EmailOutage { price, balance } => {
             vec![("price", *price), ("balance", *balance)]
         }
+        Workload::Flow(_) => vec![],
         Workload::WebhookStorm { credits, price } => vec![("credits", *credits), ("price", *price)],
     };
     match amounts.into_iter().find(|(_, amount)| !(1..=1_000_000).contains(amount)) {
@@ -205,19 +211,19 @@ fn amounts(workload: &Workload) -> Result<(), String> {
 }
 
 /// What a workload needs of a target.
-fn needs(workload: &Workload) -> &'static [Need] {
-    const BUY: &[Need] = &[Need::Operation("purchase"), Need::Operation("read-balance")];
+fn needs(workload: &Workload) -> Vec<Need<'_>> {
+    let operations = |names: &[&'static str]| names.iter().map(|name| Need::Operation(name)).collect::<Vec<_>>();
     match workload {
-        Workload::FlashSale { .. } => {
-            &[Need::Operation("purchase"), Need::Operation("read-balance"), Need::Operation("read-lead")]
+        Workload::FlashSale { .. } => operations(&["purchase", "read-balance", "read-lead"]),
+        Workload::WalletDrain { .. } | Workload::DoubleClick { .. } | Workload::EmailOutage { .. } => {
+            operations(&["purchase", "read-balance"])
         }
-        Workload::WalletDrain { .. } | Workload::DoubleClick { .. } | Workload::EmailOutage { .. } => BUY,
-        Workload::WebhookStorm { .. } => &[
-            Need::Operation("purchase"),
-            Need::Operation("buy-credits"),
-            Need::Operation("read-balance"),
-            Need::Webhook,
-        ],
+        Workload::WebhookStorm { .. } => {
+            let mut needs = operations(&["purchase", "buy-credits", "read-balance"]);
+            needs.push(Need::Webhook);
+            needs
+        }
+        Workload::Flow(flow) => flow::needs(flow),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finds a target by name or path, reads it, and refuses what cannot work before anything starts.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,10 @@ use overdraft_engine::{
     provision::network::{self, NetworkError},
     values,
 };
-use overdraft_model::{codec, target::Target};
+use overdraft_model::{
+    codec,
+    target::{HttpOperation, Target},
+};
 use serde_json::json;
 
 use crate::{exit::Failure, nearest};
@@ -19,8 +22,8 @@ use crate::{exit::Failure, nearest};
 /// The target that comes with the program.
 const REFERENCE: &str = include_str!("../../../fixtures/targets/reference.toml");
 
-/// Operations that a target file may map.
-const MAPPABLE: [&str; 4] = ["purchase", "buy-credits", "read-balance", "read-lead"];
+/// Operations that scenarios know by themselves; a file may map others for cases that name them.
+const KNOWN: [&str; 4] = ["purchase", "buy-credits", "read-balance", "read-lead"];
 
 /// A target as it was read.
 #[derive(Debug, Clone)]
@@ -111,8 +114,8 @@ fn check_operations(target: &Target) -> Result<(), String> {
         samples.extend(map.capture.keys().map(|name| (name.clone(), json!("sample"))));
     }
     for (name, map) in &target.operations {
-        if !MAPPABLE.contains(&name.as_str()) {
-            return Err(format!("operations: {}", nearest::suggest("operation", name, &MAPPABLE)));
+        if let Some(meant) = misspelt(name, &target.operations) {
+            return Err(format!("operations: `{name}` is nearly {meant}: name it so, or something else"));
         }
         loop {
             match http::prepare(map, &samples, "http://127.0.0.1") {
@@ -127,14 +130,20 @@ fn check_operations(target: &Target) -> Result<(), String> {
             return Err(format!("operations.{name}.path: a path begins with `/`"));
         }
         for (capture, pointer) in &map.capture {
-            if !pointer.starts_with('/') {
+            if !pointer.starts_with('/') && !pointer.starts_with(http::HEADER) {
                 return Err(format!(
-                    "operations.{name}.capture.{capture}: `{pointer}` is no JSON pointer, begin with `/`"
+                    "operations.{name}.capture.{capture}: `{pointer}` is no JSON pointer, begin with `/` or `header:`"
                 ));
             }
         }
     }
     Ok(())
+}
+
+/// A known operation that the file does not map and that this name nearly spells: then it is most likely meant.
+fn misspelt(name: &str, mapped: &BTreeMap<String, HttpOperation>) -> Option<&'static str> {
+    let near = |known: &&str| strsim::damerau_levenshtein(name, known) <= 2;
+    KNOWN.into_iter().filter(|known| !mapped.contains_key(*known)).find(near)
 }
 
 /// Refuses addresses that are not this machine's, unless both file and command line allow them.
@@ -157,23 +166,26 @@ pub(crate) fn check_network(target: &Target, database_url: Option<&str>, allow: 
 }
 
 /// Operations and parts that a workload needs and the target does not map.
-pub(crate) fn missing(target: &Target, needs: &[Need]) -> BTreeSet<&'static str> {
+pub(crate) fn missing<'a>(target: &Target, needs: &[Need<'a>]) -> BTreeSet<&'a str> {
     needs
         .iter()
         .filter_map(|need| match need {
             Need::Operation(name) => (!target.operations.contains_key(*name)).then_some(*name),
             Need::Webhook => target.webhook.is_none().then_some("webhook"),
+            Need::Clock => target.clock.is_none().then_some("clock"),
         })
         .collect()
 }
 
 /// What a workload needs of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum Need<'a> {
     /// A mapped operation.
-    Operation(&'static str),
+    Operation(&'a str),
     /// A webhook endpoint.
     Webhook,
+    /// A clock that can be moved.
+    Clock,
 }
 
 /// The names of the evidence tables that a target maps.
@@ -202,15 +214,15 @@ mod tests {
         assert_eq!(changed("Bearer {workspace.token}", "Bearer {workspace.number}"), Ok(()));
         assert_eq!(changed("[email]", "[skip]\n\"latency.purchase\" = \"r\"\n\"errors.*\" = \"r\"\n\n[email]"), Ok(()));
         let target: Target = codec::read_toml(REFERENCE).unwrap();
-        assert_eq!(target.operations.keys().map(String::as_str).collect::<BTreeSet<_>>(), MAPPABLE.into());
-        assert!(MAPPABLE.iter().all(|name| Operation::NAMES.contains(name)));
+        assert!(KNOWN.iter().all(|name| target.operations.contains_key(*name)));
+        assert!(KNOWN.iter().all(|name| Operation::NAMES.contains(name)));
     }
 
     #[test]
     fn what_cannot_work_is_refused_by_name() {
         for (from, to, expected) in [
             ("{key}", "{kee}", "operations.buy-credits: `{kee}` stands for nothing here"),
-            ("[operations.purchase]", "[operations.purchaze]", "did you mean purchase"),
+            ("[operations.purchase]", "[operations.purchaze]", "nearly purchase"),
             ("/v1/balance", "v1/balance", "a path begins with `/`"),
             ("Bearer {workspace.token}", "Bearer {token}", "`{token}` stands for nothing here"),
             ("instances = 2", "instances = 0", "not between 1 and 16"),

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use overdraft_model::{
     evidence::{
-        Account, Commission, Database, DeadLetter, Entry, Evidence, Grant, Job, Lead, Purchase, Reversal, Settled,
+        Account, Adjustment, Commission, Database, DeadLetter, Entry, Evidence, Expiry, Grant, Job, Lead, Purchase,
+        Reversal, Settled,
     },
     manifest::World,
     target::EvidenceQueries,
@@ -74,6 +75,8 @@ async fn database(
         commissions: read.rows::<Commission>("commissions", queries.commissions.as_ref()).await?,
         grants: read.rows::<Grant>("grants", queries.grants.as_ref()).await?,
         reversals: read.rows::<Reversal>("reversals", queries.reversals.as_ref()).await?,
+        expiries: read.rows::<Expiry>("expiries", queries.expiries.as_ref()).await?,
+        adjustments: read.rows::<Adjustment>("adjustments", queries.adjustments.as_ref()).await?,
         dead_letters: read.rows::<DeadLetter>("dead_letters", queries.dead_letters.as_ref()).await?,
         jobs: read.rows::<Job>("jobs", queries.jobs.as_ref()).await?,
     })
@@ -145,7 +148,7 @@ mod tests {
             credits: 0,
             values: [("id".to_owned(), Value::from("uuid-1"))].into(),
         };
-        let names = Names::of(&World { workspaces: vec![workspace], leads: vec![] });
+        let names = Names::of(&World { workspaces: vec![workspace], ..World::default() });
         let mut row = serde_json::json!({"workspace": "uuid-1", "lead": "uuid-9"});
         names.apply(&mut row);
         assert_eq!(row, serde_json::json!({"workspace": "buyer-1", "lead": "uuid-9"}));

@@ -18,6 +18,9 @@ use crate::{
     values,
 };
 
+/// What a capture from a header begins with.
+pub const HEADER: &str = "header:";
+
 /// A request, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -31,12 +34,23 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
 }
 
+/// An HTTP answer as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// Its body.
+    pub body: bytes::Bytes,
+}
+
 /// Why an operation cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// The target file does not map it.
     #[error("the target file maps no operation `{0}`")]
-    Unmapped(&'static str),
+    Unmapped(String),
     /// A workspace or lead is not in the world.
     #[error("the world has no `{0}`")]
     Unknown(String),
@@ -67,13 +81,14 @@ pub fn request_for<'a>(
     operation: &Operation,
     base_url: &str,
 ) -> Result<(&'a HttpOperation, Request), PrepareError> {
-    let map = target.operations.get(operation.name()).ok_or(PrepareError::Unmapped(operation.name()))?;
+    let name = operation.mapping().unwrap_or(operation.name());
+    let map = target.operations.get(name).ok_or_else(|| PrepareError::Unmapped(name.to_owned()))?;
     let values = values_of(world, operation)?;
     Ok((map, prepare(map, &values, base_url)?))
 }
 
 fn values_of(world: &World, operation: &Operation) -> Result<Values, PrepareError> {
-    let mut known = Values::new();
+    let mut known = values::of_admin(world);
     if let Some(name) = operation.workspace() {
         let workspace = world.workspace(name).ok_or_else(|| PrepareError::Unknown(name.to_owned()))?;
         known.extend(values::of_workspace(workspace));
@@ -93,11 +108,16 @@ fn values_of(world: &World, operation: &Operation) -> Result<Values, PrepareErro
             known.insert("credits".into(), json!(credits));
             known.insert("key".into(), json!(key));
         }
-        Operation::Pay { session, .. } => {
-            known.insert("session".into(), json!(session));
-        }
+        Operation::Custom { with, .. } => known.extend(with.clone()),
         Operation::ReadLead { lead: name, .. } => known.extend(values::of_lead(lead(name)?)),
-        Operation::ReadBalance { .. } | Operation::DeliverWebhook { .. } => {}
+        Operation::ReadBalance { .. }
+        | Operation::Pay { .. }
+        | Operation::SettlePayment { .. }
+        | Operation::Refund { .. }
+        | Operation::FailRefund { .. }
+        | Operation::Dispute { .. }
+        | Operation::MoveDispute { .. }
+        | Operation::DeliverWebhook { .. } => {}
     }
     Ok(known)
 }
@@ -142,31 +162,38 @@ pub async fn send(
     }
     let answered = async {
         let answer = builder.send().await?;
-        let status = answer.status().as_u16();
-        Ok::<_, reqwest::Error>((status, answer.bytes().await?))
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Ok::<_, reqwest::Error>(Reply { status, headers, body: answer.bytes().await? })
     };
     match answered.await {
-        Ok((status, body)) => judge(map, status, &body, instance),
+        Ok(reply) => judge(map, &reply, instance),
         Err(error) => unanswered(&error, instance),
     }
 }
 
 /// What an HTTP answer means.
 #[must_use]
-pub fn judge(map: &HttpOperation, status: u16, body: &[u8], instance: usize) -> Told {
-    let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let fields = map
-        .capture
-        .iter()
-        .filter_map(|(name, pointer)| Some((name.clone(), json.pointer(pointer)?.clone())))
-        .filter(|(_, value)| !value.is_null())
-        .collect();
-    let outcome = outcome_of(map, status);
+pub fn judge(map: &HttpOperation, reply: &Reply, instance: usize) -> Told {
+    let json: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+    let captured = |place: &str| match place.strip_prefix(HEADER) {
+        Some(name) => reply.headers.get(name).and_then(|value| value.to_str().ok()).map(number_or_text),
+        None => json.pointer(place).filter(|value| !value.is_null()).cloned(),
+    };
+    let fields = map.capture.iter().filter_map(|(name, place)| Some((name.clone(), captured(place)?))).collect();
+    let outcome = outcome_of(map, reply.status);
     let code = match (outcome, &map.code) {
         (Outcome::Ok, _) | (_, None) => None,
-        (_, Some(pointer)) => json.pointer(pointer).and_then(Value::as_str).map(str::to_owned),
+        (_, Some(pointer)) => json
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(|code| map.codes.get(code).map_or(code, String::as_str).to_owned()),
     };
-    Told { outcome, answer: Answer { status: Some(status), code, fields, error: None, instance } }
+    Told { outcome, answer: Answer { status: Some(reply.status), code, fields, error: None, instance } }
+}
+
+/// A header's value: a whole number where it is one, as a retry's delay or a count of what is left.
+fn number_or_text(value: &str) -> Value {
+    value.trim().parse::<i64>().map_or_else(|_| Value::from(value), Value::from)
 }
 
 fn outcome_of(map: &HttpOperation, status: u16) -> Outcome {
@@ -212,7 +239,12 @@ mod tests {
             fail,
             capture: [("purchase".to_owned(), "/purchase/id".to_owned())].into(),
             code: Some("/code".into()),
+            codes: [("SOLD".to_owned(), "lead_sold_out".to_owned())].into(),
         }
+    }
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply { status, body: body.to_owned().into(), ..Reply::default() }
     }
 
     #[test]
@@ -228,20 +260,32 @@ mod tests {
             (500, Outcome::Info),
             (503, Outcome::Info),
         ] {
-            assert_eq!(judge(&plain, status, b"", 0).outcome, outcome, "{status}");
+            assert_eq!(judge(&plain, &reply(status, ""), 0).outcome, outcome, "{status}");
         }
         let listed = map(Some(vec![200, 409]), Some(vec![503]));
-        assert_eq!(judge(&listed, 409, b"", 0).outcome, Outcome::Ok);
-        assert_eq!(judge(&listed, 503, b"", 0).outcome, Outcome::Fail);
-        assert_eq!(judge(&listed, 400, b"", 0).outcome, Outcome::Info);
+        assert_eq!(judge(&listed, &reply(409, ""), 0).outcome, Outcome::Ok);
+        assert_eq!(judge(&listed, &reply(503, ""), 0).outcome, Outcome::Fail);
+        assert_eq!(judge(&listed, &reply(400, ""), 0).outcome, Outcome::Info);
     }
 
     #[test]
     fn fields_and_codes_are_captured() {
-        let told = judge(&map(None, None), 201, br#"{"purchase":{"id":"p1"}}"#, 1);
+        let told = judge(&map(None, None), &reply(201, r#"{"purchase":{"id":"p1"}}"#), 1);
         assert_eq!((told.answer.text("purchase"), told.answer.instance), (Some("p1"), 1));
-        let told = judge(&map(None, None), 409, br#"{"code":"lead_sold_out"}"#, 0);
-        assert_eq!(told.answer.code.as_deref(), Some("lead_sold_out"));
+        for code in ["lead_sold_out", "SOLD"] {
+            let told = judge(&map(None, None), &reply(409, &format!(r#"{{"code":"{code}"}}"#)), 0);
+            assert_eq!(told.answer.code.as_deref(), Some("lead_sold_out"));
+        }
+        let mut limited = map(None, None);
+        limited.capture = [("retry_after", "header:retry-after"), ("limit", "header:ratelimit"), ("none", "header:x")]
+            .map(|(name, place)| (name.to_owned(), place.to_owned()))
+            .into();
+        let mut told = reply(429, "");
+        told.headers.insert("retry-after", reqwest::header::HeaderValue::from_static("7"));
+        told.headers.insert("ratelimit", reqwest::header::HeaderValue::from_static("\"reads\";r=0;t=7"));
+        let answer = judge(&limited, &told, 0).answer;
+        assert_eq!((answer.integer("retry_after"), answer.text("none")), (Some(7), None));
+        assert_eq!(answer.text("limit"), Some("\"reads\";r=0;t=7"));
     }
 
     #[test]

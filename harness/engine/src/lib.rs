@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`provision`] | PostgreSQL, providers, instances and the world, as guards |
 //! | [`keeper`] | clears away what is left if we are killed |
-//! | [`fill`], [`values`] | placeholders and what stands for them |
+//! | [`values`] | what the placeholders of a target file stand for |
 //! | [`http`] | operations as requests, answers as outcomes |
 //! | [`stage`] | processes that ask and are recorded |
 //! | [`race`] | releases requests together |
@@ -21,7 +21,7 @@
 
 pub mod clock;
 pub mod collect;
-pub mod fill;
+mod customer;
 pub mod http;
 pub mod keeper;
 pub mod nemesis;
@@ -35,3 +35,5 @@ pub mod stage;
 pub mod store;
 pub mod values;
 pub mod webhooks;
+
+pub use overdraft_model::fill;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use overdraft_faults::{email::EmailSim, guard::Guard};
+pub use overdraft_faults::guard::Guard;
 use overdraft_model::{
     fault::{Fault, Window},
     history::Body,
@@ -16,16 +16,11 @@ use crate::{recorder::RecorderError, stage::Stage};
 ///
 /// # Errors
 /// Fails if a fault cannot be recorded. By then it is healed: guards heal when they drop.
-pub async fn run(
-    stage: Arc<Stage>,
-    email: EmailSim,
-    timetable: Vec<Window>,
-    heal: CancellationToken,
-) -> Result<(), RecorderError> {
+pub async fn run(stage: Arc<Stage>, timetable: Vec<Window>, heal: CancellationToken) -> Result<(), RecorderError> {
     let mut windows: JoinSet<Result<(), RecorderError>> = JoinSet::new();
     for (number, window) in timetable.into_iter().enumerate() {
-        let (stage, email, heal) = (Arc::clone(&stage), email.clone(), heal.clone());
-        windows.spawn(async move { hold_open(&stage, &email, number, window, &heal).await });
+        let (stage, heal) = (Arc::clone(&stage), heal.clone());
+        windows.spawn(async move { hold_open(&stage, number, window, &heal).await });
     }
     while let Some(done) = windows.join_next().await {
         done.unwrap_or(Ok(()))?;
@@ -35,7 +30,6 @@ pub async fn run(
 
 async fn hold_open(
     stage: &Stage,
-    email: &EmailSim,
     number: usize,
     window: Window,
     heal: &CancellationToken,
@@ -44,7 +38,7 @@ async fn hold_open(
         return Ok(());
     }
     // A fault that nobody can inject is not recorded as injected: the run is then unknown, never green.
-    let Some(guard) = inject(stage, email, &window.fault) else { return Ok(()) };
+    let Some(guard) = inject(stage, &window.fault) else { return Ok(()) };
     stage.recorder.mark(Body::Inject { fault: number, what: window.fault }).await?;
     match window.length {
         Some(length) => drop(heal.run_until_cancelled(tokio::time::sleep(length.duration())).await),
@@ -54,9 +48,11 @@ async fn hold_open(
     stage.recorder.mark(Body::Heal { fault: number, effects }).await
 }
 
-fn inject(stage: &Stage, email: &EmailSim, fault: &Fault) -> Option<Guard> {
+/// Puts a fault in place; none if nobody here can.
+#[must_use]
+pub fn inject(stage: &Stage, fault: &Fault) -> Option<Guard> {
     match fault {
-        Fault::EmailDown {} | Fault::EmailFlaky { .. } => email.inject(fault),
+        Fault::EmailDown {} | Fault::EmailFlaky { .. } => stage.email.inject(fault),
         Fault::StripeErrors { .. } | Fault::StripeLosesAnswers { .. } | Fault::WebhookChaos { .. } => {
             stage.stripe.inject(fault)
         }

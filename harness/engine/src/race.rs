@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    http::Request,
+    http::{Reply, Request},
     recorder::{Recorder, RecorderError},
 };
 
@@ -71,7 +71,7 @@ pub struct Ready {
 #[derive(Debug)]
 struct Flight {
     held: Held,
-    answer: JoinHandle<Result<(u16, Bytes), String>>,
+    answer: JoinHandle<Result<Reply, String>>,
 }
 
 /// No answer came.
@@ -154,7 +154,7 @@ impl Rendezvous {
         op: u64,
         recorder: &Recorder,
         within: Duration,
-    ) -> Result<Result<(u16, Bytes), Lost>, RecorderError> {
+    ) -> Result<Result<Reply, Lost>, RecorderError> {
         let (held, answer) = match ready.flight {
             Ok(flight) => (Some(flight.held), Ok(flight.answer)),
             Err(problem) => (None, Err(problem)),
@@ -246,8 +246,9 @@ async fn take_off(request: &Request) -> Result<Flight, String> {
         let connection = tokio::spawn(connection);
         let answered = async {
             let answer = sender.send_request(request).await?;
-            let status = answer.status().as_u16();
-            Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            let body = answer.into_body().collect().await?.to_bytes();
+            Ok::<_, hyper::Error>(Reply { status, headers, body })
         }
         .await;
         connection.abort();
@@ -408,7 +409,7 @@ mod tests {
             })
         });
         for racer in futures::future::join_all(racers).await {
-            let (_, (status, body)) = racer.unwrap();
+            let (_, Reply { status, body, .. }) = racer.unwrap();
             assert_eq!((status, body.as_ref()), (201, b"ok".as_slice()));
         }
         assert_eq!(complete.load(Ordering::SeqCst), RACERS);
@@ -431,7 +432,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(complete.load(Ordering::SeqCst), 0, "the request was complete before its last byte");
         let_go(&flight.held).unwrap();
-        assert_eq!(flight.answer.await.unwrap().unwrap().0, 201);
+        assert_eq!(flight.answer.await.unwrap().unwrap().status, 201);
     }
 
     #[tokio::test]

@@ -174,7 +174,9 @@ impl Recorder {
             | Body::Phase { .. }
             | Body::Invoke { .. }
             | Body::Return { .. }
-            | Body::Race { .. } => {}
+            | Body::Race { .. }
+            | Body::Step { .. }
+            | Body::Act { .. } => {}
         }
         self.send(self.clock.ns(), body).await
     }

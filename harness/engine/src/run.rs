@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     collect::{self, CollectError},
     nemesis,
-    provision::{self, Environment, ProvisionError, Site, WorldError, postgres::Postgres},
+    provision::{self, Ended, Environment, ProvisionError, Site, WorldError, postgres::Postgres},
     recorder::{Recorder, RecorderError},
     settle::{self, SettleError},
     stage::{Stage, StageError},
@@ -62,15 +62,8 @@ pub enum RunError {
     #[error("{0}")]
     PostgresDied(String),
     /// An instance of the target ended by itself.
-    #[error("instance {number} of the target ended by itself ({status}); its last lines:\n{tail}")]
-    InstanceEnded {
-        /// Counted from 0.
-        number: usize,
-        /// Its exit status.
-        status: String,
-        /// The end of its log.
-        tail: String,
-    },
+    #[error("instance {} of the target ended by itself ({}); its last lines:\n{}", .0.number, .0.status, .0.last_words)]
+    InstanceEnded(Ended),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -109,11 +102,11 @@ impl Runner<'_> {
         self.enter(&id, "provision");
         self.recorder.mark(Body::Scenario { name: id.clone() }).await?;
         let provisioned = Environment::provision(&self.site, postgres, database, &mut planned.world);
-        let mut environment = match self.interrupt.run_until_cancelled(provisioned).await {
+        let environment = match self.interrupt.run_until_cancelled(provisioned).await {
             Some(provisioned) => provisioned.map_err(|error| died(postgres).unwrap_or(error.into()))?,
             None => return Err(RunError::Interrupted),
         };
-        let outcome = self.in_environment(&mut environment, planned).await;
+        let outcome = self.in_environment(&environment, planned).await;
         let outcome = outcome.map_err(|error| died(postgres).unwrap_or(error));
         self.enter(&id, "clean up");
         if let Err(error) = environment.remove().await
@@ -124,13 +117,16 @@ impl Runner<'_> {
         outcome
     }
 
-    async fn in_environment(&self, environment: &mut Environment, planned: &Planned) -> Result<Evidence, RunError> {
+    async fn in_environment(&self, environment: &Environment, planned: &Planned) -> Result<Evidence, RunError> {
         let scenario = &planned.scenario;
         let stage = Arc::new(Stage {
             target: self.site.target.clone(),
             world: planned.world.clone(),
             base_urls: environment.base_urls.clone(),
             stripe: environment.stripe.clone(),
+            email: environment.email.clone(),
+            fleet: environment.fleet.clone(),
+            database_url: environment.database_url.clone(),
             recorder: self.recorder.clone(),
             stop: self.interrupt.child_token(),
             began: self.recorder.clock().elapsed(),
@@ -139,7 +135,7 @@ impl Runner<'_> {
         let client = client.map_err(|error| DriveError::Generator(error.to_string()))?;
         let (heal, end_pump) = (CancellationToken::new(), CancellationToken::new());
         let _on_the_way_out = (heal.clone().drop_guard(), end_pump.clone().drop_guard());
-        let faults = nemesis::run(Arc::clone(&stage), environment.email.clone(), scenario.faults.clone(), heal.clone());
+        let faults = nemesis::run(Arc::clone(&stage), scenario.faults.clone(), heal.clone());
         let faults = tokio::spawn(faults);
         let pump = tokio::spawn(webhooks::pump(Arc::clone(&stage), client.clone(), end_pump.clone()));
 
@@ -148,8 +144,8 @@ impl Runner<'_> {
         heal.cancel();
         faults.await.unwrap_or(Err(RecorderError::Stopped))?;
         self.not_interrupted()?;
-        if let Some((number, status, tail)) = environment.ended_instance() {
-            return Err(RunError::InstanceEnded { number, status, tail });
+        if let Some(ended) = environment.fleet.ended().await {
+            return Err(RunError::InstanceEnded(ended));
         }
 
         self.phase(&scenario.id, Phase::Settle).await?;

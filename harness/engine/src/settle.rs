@@ -13,7 +13,10 @@ use overdraft_model::{
 };
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use crate::stage::{Stage, StageError};
+use crate::{
+    provision::{self, WorldError},
+    stage::{Stage, StageError},
+};
 
 /// How often it is asked whether the target is quiet.
 const TICK: Duration = Duration::from_millis(50);
@@ -28,9 +31,22 @@ pub enum SettleError {
     /// The target file's query failed.
     #[error("target file, evidence.outstanding: {0}")]
     Outstanding(#[source] sqlx::Error),
+    /// The evidence session could not be opened.
+    #[error(transparent)]
+    Session(#[from] WorldError),
     /// The final reads failed.
     #[error(transparent)]
     Stage(#[from] StageError),
+}
+
+/// The same through a session of its own, for a case that waits in the middle.
+///
+/// # Errors
+/// As [`wait_until_quiet`], and if the database cannot be reached.
+pub async fn until_quiet(stage: &Stage, limit: Duration) -> Result<Settled, SettleError> {
+    let session = &stage.target.evidence.session;
+    let mut session = provision::open_session(&stage.database_url, session, "evidence.session").await?;
+    wait_until_quiet(stage, &mut session, limit).await
 }
 
 /// Waits until provider and target have nothing outstanding, or the limit passes.

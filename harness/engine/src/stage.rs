@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use overdraft_faults::stripe::StripeSim;
+use overdraft_faults::{email::EmailSim, stripe::StripeSim};
 use overdraft_model::{
     manifest::World,
     operation::{Answer, Operation, Outcome},
@@ -12,7 +12,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    customer,
     http::{self, PrepareError, Told},
+    provision::Fleet,
     race::Rendezvous,
     recorder::{Recorder, RecorderError},
 };
@@ -39,6 +41,12 @@ pub struct Stage {
     pub base_urls: Vec<String>,
     /// Where customers pay.
     pub stripe: StripeSim,
+    /// Where emails and alerts go.
+    pub email: EmailSim,
+    /// The instances, to kill and start them.
+    pub fleet: Fleet,
+    /// The target's database, for asking what is outstanding.
+    pub database_url: String,
     /// Where everything is recorded.
     pub recorder: Recorder,
     /// Cancelled when driving must end early.
@@ -72,6 +80,23 @@ impl Stage {
         Process { stage: Arc::clone(self), client, number, turn }
     }
 
+    /// Puts the clock of every instance so far ahead of the computer's, by the target file's request.
+    ///
+    /// # Errors
+    /// Fails, in words, if the target maps none or an instance refuses.
+    pub async fn move_clocks(&self, client: &reqwest::Client, ahead_ms: u64) -> Result<(), String> {
+        let map = self.target.clock.as_ref().ok_or("the target file maps no `clock`")?;
+        for (instance, base_url) in self.base_urls.iter().enumerate() {
+            let values = [("ahead_ms".to_owned(), json!(ahead_ms))].into();
+            let request = http::prepare(map, &values, base_url).map_err(|error| error.to_string())?;
+            let told = http::send(client, &request, map, instance, self.answer_within()).await;
+            if told.outcome != Outcome::Ok {
+                return Err(format!("instance {instance} did not move its clock: {}", told.answer));
+            }
+        }
+        Ok(())
+    }
+
     fn answer_within(&self) -> Duration {
         self.target.service.answer_within.duration()
     }
@@ -83,10 +108,17 @@ impl Process {
     /// # Errors
     /// Fails if it cannot be sent or recorded, never because of what the target does.
     pub async fn call(&mut self, operation: Operation) -> Result<Told, StageError> {
+        self.ask(operation).await.map(|(_, told)| told)
+    }
+
+    /// The same, with the operation's number in the history.
+    ///
+    /// # Errors
+    /// As [`Process::call`].
+    pub async fn ask(&mut self, operation: Operation) -> Result<(u64, Told), StageError> {
         let intended = self.stage.recorder.clock().ns();
-        if let Operation::Pay { session, .. } = &operation {
-            let session = session.clone();
-            return self.pay(operation, &session, intended).await;
+        if operation.mapping().is_none() {
+            return self.at_the_provider(operation, intended).await;
         }
         let instance = self.next_instance();
         let stage = Arc::clone(&self.stage);
@@ -101,7 +133,11 @@ impl Process {
     ///
     /// # Errors
     /// As [`Process::call`].
-    pub async fn race(&mut self, rendezvous: &Rendezvous, operation: Operation) -> Result<Option<Told>, StageError> {
+    pub async fn race(
+        &mut self,
+        rendezvous: &Rendezvous,
+        operation: Operation,
+    ) -> Result<Option<(u64, Told)>, StageError> {
         let instance = self.next_instance();
         let stage = Arc::clone(&self.stage);
         let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &stage.base_urls[instance])?;
@@ -110,7 +146,7 @@ impl Process {
         let op = stage.recorder.invoke(self.number, intended, operation).await?;
         let answered = rendezvous.release(ready, op, &stage.recorder, stage.answer_within()).await?;
         let told = match answered {
-            Ok((status, body)) => http::judge(map, status, &body, instance),
+            Ok(reply) => http::judge(map, &reply, instance),
             Err(lost) => Told {
                 outcome: if lost.sent { Outcome::Info } else { Outcome::Fail },
                 answer: Answer { error: Some(lost.problem), instance, ..Answer::default() },
@@ -119,34 +155,28 @@ impl Process {
         self.finish(op, told).await.map(Some)
     }
 
-    /// Pays at the provider, which is ours: recorded as an operation, because money moves.
-    async fn pay(&mut self, operation: Operation, session: &str, intended: u64) -> Result<Told, StageError> {
+    /// Moves money at the provider, which is ours: recorded as an operation all the same.
+    async fn at_the_provider(&mut self, operation: Operation, intended: u64) -> Result<(u64, Told), StageError> {
         let stage = Arc::clone(&self.stage);
         let label = format!("{}/{}", operation.workspace().unwrap_or_default(), self.number);
-        let op = stage.recorder.invoke(self.number, intended, operation).await?;
-        let told = match stage.stripe.pay(session, &label, stage.provider_time()) {
-            Ok(_) => Told {
-                outcome: Outcome::Ok,
-                answer: Answer {
-                    status: Some(200),
-                    fields: [("session".to_owned(), json!(session))].into(),
-                    ..Answer::default()
-                },
-            },
-            Err(problem) => Told {
-                outcome: Outcome::Fail,
-                answer: Answer { error: Some(problem.to_string()), ..Answer::default() },
-            },
+        let op = stage.recorder.invoke(self.number, intended, operation.clone()).await?;
+        let told = match customer::act(&stage.stripe, &operation, &label, stage.provider_time()) {
+            Ok(fields) => {
+                Told { outcome: Outcome::Ok, answer: Answer { status: Some(200), fields, ..Answer::default() } }
+            }
+            Err(problem) => {
+                Told { outcome: Outcome::Fail, answer: Answer { error: Some(problem), ..Answer::default() } }
+            }
         };
         self.finish(op, told).await
     }
 
-    async fn finish(&mut self, op: u64, told: Told) -> Result<Told, StageError> {
+    async fn finish(&mut self, op: u64, told: Told) -> Result<(u64, Told), StageError> {
         self.stage.recorder.complete(op, told.outcome, told.answer.clone()).await?;
         if told.outcome == Outcome::Info {
             self.number = self.stage.recorder.new_process();
         }
-        Ok(told)
+        Ok((op, told))
     }
 
     fn next_instance(&mut self) -> usize {

@@ -20,6 +20,12 @@ pub fn of_workspace(workspace: &Workspace) -> Values {
     .collect()
 }
 
+/// What stands for the member of staff of a world.
+#[must_use]
+pub fn of_admin(world: &World) -> Values {
+    world.admin.iter().map(|(name, value)| (format!("admin.{name}"), value.clone())).collect()
+}
+
 /// What stands for a lead, without its partner.
 #[must_use]
 pub fn of_lead(lead: &Lead) -> Values {
@@ -54,10 +60,14 @@ pub fn samples(target: &Target) -> Values {
             .collect()
     };
     let own = ["key", "credits", "session", "lead.ids", "lead.id", "lead.name", "lead.price", "lead.max_sales"];
-    let workspace = ["id", "token", "email", "name", "role", "credits"].map(|name| format!("workspace.{name}"));
+    let workspace =
+        ["id", "token", "email", "name", "role", "credits", "limited"].map(|name| format!("workspace.{name}"));
+    let admin = ["id", "token", "email"].map(|name| format!("admin.{name}"));
     own.map(str::to_owned)
         .into_iter()
         .chain(workspace)
+        .chain(admin)
+        .chain(captures("admin", &target.setup.admin))
         .chain(captures("workspace", &target.setup.workspace))
         .chain(captures("lead", &target.setup.lead))
         .map(|name| (name, json!("sample")))
@@ -68,6 +78,7 @@ pub fn samples(target: &Target) -> Values {
 #[must_use]
 pub fn may_be_captured(target: &Target, placeholder: &str) -> bool {
     let by_sql = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Sql(_)));
-    (placeholder.starts_with("workspace.") && by_sql(&target.setup.workspace))
+    (placeholder.starts_with("admin.") && by_sql(&target.setup.admin))
+        || (placeholder.starts_with("workspace.") && by_sql(&target.setup.workspace))
         || (placeholder.starts_with("lead.") && by_sql(&target.setup.lead))
 }

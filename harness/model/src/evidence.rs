@@ -69,6 +69,12 @@ pub struct Database {
     /// Credits that were taken back, one row per effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reversals: Option<Vec<Reversal>>,
+    /// Credits that expired, one row per effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiries: Option<Vec<Expiry>>,
+    /// Credits that staff gave or took, one row per effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjustments: Option<Vec<Adjustment>>,
     /// Work that failed for good and waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<Vec<DeadLetter>>,
@@ -173,7 +179,34 @@ pub struct Grant {
     pub receipt: Option<String>,
 }
 
-/// Credits that were taken back after a refund or a lost dispute.
+/// Credits that expired.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expiry {
+    /// The target's id of the effect.
+    pub expiry: String,
+    /// Whose they were.
+    pub workspace: String,
+    /// How many.
+    pub credits: i64,
+}
+
+/// Credits that a member of staff gave or took.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adjustment {
+    /// The target's id of the effect.
+    pub adjustment: String,
+    /// Whose balance.
+    pub workspace: String,
+    /// How many, negative for taken.
+    pub credits: i64,
+    /// Why, in the words of who did it.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Credits that were taken back after a refund or a dispute, or given again after it was undone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
@@ -181,7 +214,7 @@ pub struct Reversal {
     pub reversal: String,
     /// From whom.
     pub workspace: String,
-    /// How many.
+    /// How many; negative for given again.
     pub credits: i64,
     /// The provider's refund or dispute.
     #[serde(default)]
@@ -308,6 +341,9 @@ pub struct Email {
     pub key: Option<String>,
     /// Whether the provider's answer was lost on purpose.
     pub answer_lost: bool,
+    /// Its place among all that were accepted, from 0.
+    #[serde(default)]
+    pub order: u64,
 }
 
 /// One refused attempt.

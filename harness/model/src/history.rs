@@ -71,6 +71,19 @@ pub enum Body {
         /// Nanoseconds between the first and the last release.
         spread: u64,
     },
+    /// A step of a flow is done.
+    Step {
+        /// Its place in the flow, from 0.
+        step: usize,
+        /// What it asked, in order.
+        operations: Vec<u64>,
+    },
+    /// Something was done to the target that is neither an operation nor a fault of the timetable: an instance
+    /// was killed, a clock moved.
+    Act {
+        /// What, in words.
+        what: String,
+    },
     /// A fault was injected.
     Inject {
         /// Its number in the scenario's timetable, from 0.
@@ -169,6 +182,10 @@ pub struct History {
     pub races: Vec<Race>,
     /// Every fault.
     pub faults: Vec<Injected>,
+    /// Steps of a flow that were done: place in the flow, and what was asked.
+    pub steps: Vec<(usize, Vec<u64>)>,
+    /// What else was done to the target, in words, with its time in nanoseconds.
+    pub acts: Vec<(u64, String)>,
     /// Phases reached, with their start.
     pub phases: Vec<(Phase, u64)>,
 }
@@ -268,6 +285,8 @@ impl History {
                 Body::Race { name, operations, planned, spread } => {
                     history.races.push(Race { name, operations, planned, spread, time });
                 }
+                Body::Step { step, operations } => history.steps.push((step, operations)),
+                Body::Act { what } => history.acts.push((time, what)),
                 Body::Inject { fault, what } => {
                     history.faults.push(Injected { fault, what, from: time, to: None, effects: 0 });
                 }
@@ -296,6 +315,8 @@ impl History {
             calls: Vec::new(),
             races: Vec::new(),
             faults: Vec::new(),
+            steps: Vec::new(),
+            acts: Vec::new(),
             phases: Vec::new(),
         }
     }

@@ -10,17 +10,21 @@
 //! | [`history`] | the stream of events of a run, and calls paired from it |
 //! | [`evidence`] | what the database, the payment provider and the email sink say afterwards |
 //! | [`target`] | the target file: how any service is started, driven and read |
+//! | [`flow`] | a case as given, when, then |
 //! | [`scenario`] | the scenario file: workload, load, faults, thresholds |
 //! | [`fault`] | the faults that a timetable may name |
 //! | [`manifest`] | what a run was made of: seed, plan, world, versions |
 //! | [`verdict`] | verdicts, findings, measurements: what the reports print |
 //! | [`threshold`] | limits in k6's spelling |
+//! | [`fill`] | placeholders in texts, JSON and SQL |
 //! | [`span`] | durations as people write them |
 //! | [`codec`] | JSON lines and TOML, with errors that name the place |
 
 pub mod codec;
 pub mod evidence;
 pub mod fault;
+pub mod fill;
+pub mod flow;
 pub mod history;
 pub mod manifest;
 pub mod operation;

@@ -71,6 +71,10 @@ pub struct World {
     pub workspaces: Vec<Workspace>,
     /// Leads.
     pub leads: Vec<Lead>,
+    /// The member of staff for whom the back office's operations act, as values for placeholders: `id`, `token`,
+    /// `email`, and what the setup captured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub admin: BTreeMap<String, Value>,
 }
 
 /// A workspace that the harness creates.

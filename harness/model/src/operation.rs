@@ -36,6 +36,65 @@ pub enum Operation {
         workspace: String,
         /// The provider's checkout session id.
         session: String,
+        /// How.
+        #[serde(default, skip_serializing_if = "PayBy::is_card")]
+        by: PayBy,
+    },
+    /// A payment by a delayed method, such as a bank debit, comes to its end at the provider.
+    SettlePayment {
+        /// The paying workspace's name.
+        workspace: String,
+        /// The provider's checkout session id.
+        session: String,
+        /// Whether the money arrived.
+        succeeds: bool,
+    },
+    /// The provider gives money back, as the merchant would ask it to from its dashboard.
+    Refund {
+        /// The workspace that paid.
+        workspace: String,
+        /// The provider's checkout session id.
+        session: String,
+        /// How much, in the currency's smallest unit; none for all that is left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<i64>,
+    },
+    /// A refund fails at the customer's bank: the money comes back.
+    FailRefund {
+        /// The workspace that paid.
+        workspace: String,
+        /// The provider's refund id.
+        refund: String,
+    },
+    /// The customer disputes a payment with its bank.
+    Dispute {
+        /// The workspace that paid.
+        workspace: String,
+        /// The provider's checkout session id.
+        session: String,
+        /// How much, in the currency's smallest unit; none for all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<i64>,
+    },
+    /// A dispute goes on.
+    MoveDispute {
+        /// The workspace that paid.
+        workspace: String,
+        /// The provider's dispute id.
+        dispute: String,
+        /// What happens to it.
+        to: DisputeStep,
+    },
+    /// Any other request that the target file maps, by its name there.
+    Custom {
+        /// The operation's name in the target file.
+        name: String,
+        /// The workspace that acts, where one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+        /// Values for the placeholders of the target file's map.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        with: BTreeMap<String, Value>,
     },
     /// Read a workspace's spendable balance.
     ReadBalance {
@@ -82,6 +141,41 @@ pub enum Forgery {
     WrongMode,
 }
 
+/// How a customer pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayBy {
+    /// By card, which succeeds at once.
+    #[default]
+    Card,
+    /// By a card that is declined.
+    DeclinedCard,
+    /// By a method whose money arrives later, or never.
+    DelayedMethod,
+}
+
+impl PayBy {
+    /// Whether by a good card.
+    #[must_use]
+    pub fn is_card(&self) -> bool {
+        *self == Self::Card
+    }
+}
+
+/// What happens to a dispute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DisputeStep {
+    /// The provider takes the money.
+    FundsWithdrawn,
+    /// The provider gives it back.
+    FundsReinstated,
+    /// It is closed in the merchant's favour.
+    Won,
+    /// It is closed in the customer's favour.
+    Lost,
+}
+
 impl Operation {
     /// The operation's name as histories, thresholds and reports spell it.
     #[must_use]
@@ -90,6 +184,12 @@ impl Operation {
             Self::Purchase { .. } => "purchase",
             Self::BuyCredits { .. } => "buy-credits",
             Self::Pay { .. } => "pay",
+            Self::SettlePayment { .. } => "settle-payment",
+            Self::Refund { .. } => "refund",
+            Self::FailRefund { .. } => "fail-refund",
+            Self::Dispute { .. } => "dispute",
+            Self::MoveDispute { .. } => "move-dispute",
+            Self::Custom { .. } => "custom",
             Self::ReadBalance { .. } => "read-balance",
             Self::ReadLead { .. } => "read-lead",
             Self::DeliverWebhook { .. } => "deliver-webhook",
@@ -97,8 +197,38 @@ impl Operation {
     }
 
     /// Every operation name, for messages that list what is possible.
-    pub const NAMES: [&'static str; 6] =
-        ["purchase", "buy-credits", "pay", "read-balance", "read-lead", "deliver-webhook"];
+    pub const NAMES: [&'static str; 12] = [
+        "purchase",
+        "buy-credits",
+        "pay",
+        "settle-payment",
+        "refund",
+        "fail-refund",
+        "dispute",
+        "move-dispute",
+        "custom",
+        "read-balance",
+        "read-lead",
+        "deliver-webhook",
+    ];
+
+    /// Its name in the target file, for those that are requests to the target.
+    #[must_use]
+    pub fn mapping(&self) -> Option<&str> {
+        match self {
+            Self::Custom { name, .. } => Some(name),
+            Self::Purchase { .. } | Self::BuyCredits { .. } | Self::ReadBalance { .. } | Self::ReadLead { .. } => {
+                Some(self.name())
+            }
+            Self::Pay { .. }
+            | Self::SettlePayment { .. }
+            | Self::Refund { .. }
+            | Self::FailRefund { .. }
+            | Self::Dispute { .. }
+            | Self::MoveDispute { .. }
+            | Self::DeliverWebhook { .. } => None,
+        }
+    }
 
     /// The workspace that acts, where one does.
     #[must_use]
@@ -107,9 +237,15 @@ impl Operation {
             Self::Purchase { workspace, .. }
             | Self::BuyCredits { workspace, .. }
             | Self::Pay { workspace, .. }
+            | Self::SettlePayment { workspace, .. }
+            | Self::Refund { workspace, .. }
+            | Self::FailRefund { workspace, .. }
+            | Self::Dispute { workspace, .. }
+            | Self::MoveDispute { workspace, .. }
+            | Self::Custom { workspace: Some(workspace), .. }
             | Self::ReadBalance { workspace }
             | Self::ReadLead { workspace, .. } => Some(workspace),
-            Self::DeliverWebhook { .. } => None,
+            Self::Custom { workspace: None, .. } | Self::DeliverWebhook { .. } => None,
         }
     }
 
@@ -129,7 +265,37 @@ impl fmt::Display for Operation {
             Self::BuyCredits { workspace, credits, key } => {
                 write!(f, "{workspace} orders {credits} credits (key {key})")
             }
-            Self::Pay { workspace, session } => write!(f, "{workspace} pays {session}"),
+            Self::Pay { workspace, session, by } => match by {
+                PayBy::Card => write!(f, "{workspace} pays {session}"),
+                PayBy::DeclinedCard => write!(f, "{workspace} pays {session} with a card that is declined"),
+                PayBy::DelayedMethod => write!(f, "{workspace} pays {session} by a delayed method"),
+            },
+            Self::SettlePayment { workspace, session, succeeds } => {
+                write!(
+                    f,
+                    "the money of {workspace} for {session} {}",
+                    if *succeeds { "arrives" } else { "never comes" }
+                )
+            }
+            Self::Refund { workspace, session, amount } => match amount {
+                Some(amount) => write!(f, "Stripe refunds {amount} of {session} to {workspace}"),
+                None => write!(f, "Stripe refunds {session} to {workspace}"),
+            },
+            Self::FailRefund { refund, workspace } => write!(f, "the refund {refund} to {workspace} fails"),
+            Self::Dispute { workspace, session, .. } => write!(f, "{workspace} disputes {session}"),
+            Self::MoveDispute { dispute, to, .. } => match to {
+                DisputeStep::FundsWithdrawn => write!(f, "Stripe withdraws the funds of {dispute}"),
+                DisputeStep::FundsReinstated => write!(f, "Stripe reinstates the funds of {dispute}"),
+                DisputeStep::Won => write!(f, "{dispute} is won"),
+                DisputeStep::Lost => write!(f, "{dispute} is lost"),
+            },
+            Self::Custom { name, workspace, with } => {
+                write!(f, "{} asks for {name}", workspace.as_deref().unwrap_or("somebody"))?;
+                for (field, value) in with {
+                    write!(f, " {field}={}", crate::fill::plain(value))?;
+                }
+                Ok(())
+            }
             Self::ReadBalance { workspace } => write!(f, "{workspace} reads its balance"),
             Self::ReadLead { workspace, lead } => write!(f, "{workspace} reads {lead}"),
             Self::DeliverWebhook { event, event_type, session, attempt, forgery } => {

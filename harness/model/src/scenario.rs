@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::Window, span::Span};
+use crate::{
+    fault::{Fault, Window},
+    flow::Flow,
+    span::Span,
+};
 
 /// A scenario file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +84,8 @@ pub enum Workload {
         /// Credits that a lead costs.
         price: i64,
     },
+    /// A case, step by step; it has its own faults and knows no load.
+    Flow(Flow),
     /// Customers buy leads while confirmations have to be sent.
     EmailOutage {
         /// Credits that a lead costs.
@@ -87,6 +93,18 @@ pub enum Workload {
         /// Starting balance of each buyer.
         balance: i64,
     },
+}
+
+impl Scenario {
+    /// Every fault that it plans: those of its timetable, or those that a flow's steps inject, in order.
+    #[must_use]
+    pub fn planned_faults(&self) -> Vec<&Fault> {
+        let steps = match &self.workload {
+            Workload::Flow(flow) => flow.faults().collect(),
+            _ => Vec::new(),
+        };
+        self.faults.iter().map(|window| &window.fault).chain(steps).collect()
+    }
 }
 
 impl Workload {
@@ -99,6 +117,7 @@ impl Workload {
             Self::DoubleClick { .. } => "double-click",
             Self::WebhookStorm { .. } => "webhook-storm",
             Self::EmailOutage { .. } => "email-outage",
+            Self::Flow(_) => "flow",
         }
     }
 }

@@ -36,6 +36,14 @@ pub struct Target {
     /// The payment provider's webhooks; none if the target takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// How the clock of an instance is moved, where it can be: a request with `{ahead_ms}`, how far ahead of the
+    /// computer's clock. Cases that need another date are left out without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<HttpOperation>,
+    /// Texts that tell statements apart in the traffic to the database, by what they do: `purchase`, `webhook`.
+    /// Faults that strike one of those wait for it; without an entry they strike the next statement.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statements: BTreeMap<String, String>,
     /// How emails name what they are about.
     #[serde(default)]
     pub email: EmailRule,
@@ -103,9 +111,13 @@ pub struct Setup {
     /// Statements run first in the session that creates the world, such as `SET ROLE`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub session: Vec<String>,
+    /// Creates the member of staff for whom operations of the back office act. Placeholders: `{admin.id}`,
+    /// `{admin.token}` (UUID-based, drawn from the seed), `{admin.email}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admin: Vec<Action>,
     /// Creates one workspace. Placeholders: `{workspace.id}` and `{workspace.token}` (UUIDs drawn from the
     /// seed), `{workspace.name}`, `{workspace.email}`, `{workspace.role}` (`buyer` or `partner`),
-    /// `{workspace.credits}` (starting balance).
+    /// `{workspace.credits}` (starting balance), `{workspace.limited}` (`true` where rate limits are to apply).
     pub workspace: Vec<Action>,
     /// Creates one lead. Placeholders: `{lead.id}`, `{lead.name}`, `{lead.price}`, `{lead.max_sales}` and
     /// those of its partner's workspace.
@@ -153,12 +165,16 @@ pub struct HttpOperation {
     /// happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail: Option<Vec<u16>>,
-    /// Values to capture from the answer's JSON: name to JSON pointer (`/purchase/id`).
+    /// Values to capture from the answer: name to JSON pointer (`/purchase/id`) or to a header (`header:retry-after`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capture: BTreeMap<String, String>,
     /// JSON pointer to the error code of an answer that is not ok.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// The target's own error codes to the words of this project (`insufficient_credits`, `lead_sold_out`,
+    /// `already_purchased`, …), where it spells them otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub codes: BTreeMap<String, String>,
 }
 
 /// Where and how webhooks are delivered.
@@ -219,6 +235,12 @@ pub struct EvidenceQueries {
     /// `reversal, workspace, credits, refund`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reversals: Option<String>,
+    /// `expiry, workspace, credits`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiries: Option<String>,
+    /// `adjustment, workspace, credits, reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjustments: Option<String>,
     /// `kind, subject, reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<String>,

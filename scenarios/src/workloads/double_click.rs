@@ -48,7 +48,7 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, balance: i64) -> 
             }
         }
     }
-    (world.finish(), Script { users })
+    (world.finish(), Script { users, flow: None })
 }
 
 fn name(customer: usize) -> String {

@@ -32,7 +32,7 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, balance: i64, max
             .collect()
     });
     let users = users.collect();
-    (world.finish(), Script { users })
+    (world.finish(), Script { users, flow: None })
 }
 
 fn lead(round: usize) -> String {

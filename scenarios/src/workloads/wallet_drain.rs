@@ -31,7 +31,7 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, affordable: i64) 
             .collect()
     });
     let users = scripts.collect();
-    (world.finish(), Script { users })
+    (world.finish(), Script { users, flow: None })
 }
 
 fn wallet(round: usize) -> String {

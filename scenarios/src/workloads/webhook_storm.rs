@@ -41,7 +41,7 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, credits: i64, price: i64) -> 
             .collect()
     });
     let users = users.collect();
-    (world.finish(), Script { users })
+    (world.finish(), Script { users, flow: None })
 }
 
 fn lead(round: usize) -> String {

@@ -4,6 +4,7 @@ pub(crate) mod acknowledged_durable;
 pub(crate) mod credits_conserved;
 pub(crate) mod credits_never_negative;
 pub(crate) mod effects_at_most_once;
+pub(crate) mod flow_expected;
 pub(crate) mod leads_capacity;
 pub(crate) mod paid_delivered;
 pub(crate) mod purchase_atomic;
@@ -26,4 +27,5 @@ pub(crate) const STATE: &[(&str, Check)] = &[
     (acknowledged_durable::ID, acknowledged_durable::check),
     (paid_delivered::ID, paid_delivered::check),
     (webhooks_authentic::ID, webhooks_authentic::check),
+    (flow_expected::ID, flow_expected::check),
 ];

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use overdraft_model::{
+    flow::Action,
     history::{Call, Phase},
     operation::{Operation, Outcome},
     scenario::Workload,
@@ -68,11 +69,16 @@ const fn kinds(workload: &Workload) -> &'static [&'static str] {
         | Workload::DoubleClick { .. }
         | Workload::EmailOutage { .. } => &["purchase"],
         Workload::WebhookStorm { .. } => &["buy-credits", "pay", "deliver-webhook", "purchase"],
+        // Each of its steps says what it expects.
+        Workload::Flow(_) => &[],
     }
 }
 
 /// Enough was in flight at once: a quarter of the users, at least 2, at most 16.
 fn concurrency(case: &Case<'_>, trial: &mut Trial) {
+    if matches!(case.planned.scenario.workload, Workload::Flow(_)) {
+        return;
+    }
     let users = case.planned.scenario.load.users as u64;
     let wanted = (users / 4).clamp(2, 16).min(users);
     let by_users =
@@ -93,10 +99,11 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
     let history = case.history;
     let stats = |race| measure::race_stats(race, history.end, |op| case.call(op));
     let races: Vec<RaceStats> = history.races.iter().map(stats).collect();
-    let needs = matches!(
-        case.planned.scenario.workload,
-        Workload::FlashSale { .. } | Workload::WalletDrain { .. } | Workload::DoubleClick { .. }
-    );
+    let needs = match &case.planned.scenario.workload {
+        Workload::FlashSale { .. } | Workload::WalletDrain { .. } | Workload::DoubleClick { .. } => true,
+        Workload::Flow(flow) => flow.when.iter().any(|step| matches!(step.action, Action::Race { .. })),
+        Workload::WebhookStorm { .. } | Workload::EmailOutage { .. } => false,
+    };
     if races.is_empty() {
         if needs {
             reason(case, trial, "no race took place");
@@ -122,7 +129,7 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
 
 /// Each planned fault was injected, took effect and was healed.
 fn faults(case: &Case<'_>, trial: &mut Trial) {
-    let planned = &case.planned.scenario.faults;
+    let planned = case.planned.scenario.planned_faults();
     for (stats, number) in measure::faults(case.planned, case.history).iter().zip(1..) {
         let fate = match (stats.from_ms, stats.to_ms) {
             (None, _) => "was never injected",

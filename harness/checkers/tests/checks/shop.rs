@@ -8,7 +8,7 @@ use overdraft_model::{
     fault::{Fault, Window},
     history::{Body, Event, History, Phase},
     manifest::{self, Manifest, Planned, Provenance, World},
-    operation::{Answer, Forgery, Operation, Outcome},
+    operation::{Answer, Forgery, Operation, Outcome, PayBy},
     scenario::{Load, Scenario, Workload},
     span::Span,
     verdict::{CheckVerdict, Verdict},
@@ -145,6 +145,7 @@ impl Shop {
             subject: "Your order".into(),
             key: Some(format!("{event}/{key}")),
             answer_lost,
+            order: 0,
         });
     }
 
@@ -194,7 +195,10 @@ impl Shop {
 
     /// The customer pays; the provider has an event to tell, `evt_` and the session.
     pub fn pays(&mut self, workspace: &str, session: &str) -> String {
-        let op = self.ask(process(workspace), Operation::Pay { workspace: workspace.into(), session: session.into() });
+        let op = self.ask(
+            process(workspace),
+            Operation::Pay { workspace: workspace.into(), session: session.into(), by: PayBy::Card },
+        );
         self.answer(op, Outcome::Ok, told(200, json!({})));
         let known = self.evidence.provider.sessions.iter_mut().find(|known| known.session == session).unwrap();
         known.paid = known.amount;
@@ -313,6 +317,7 @@ fn manifest(proves: &[&str]) -> Manifest {
     let world = World {
         workspaces: [workspace("partner-1", "partner", 0)].into_iter().chain(buyers).collect(),
         leads: vec![lead("flash-1", 1), lead("lead-2", 2), lead("lead-3", 2)],
+        ..World::default()
     };
     let scenario = Scenario {
         id: SCENARIO.into(),
@@ -362,6 +367,8 @@ fn stocked(world: &World) -> Database {
         commissions: Some(Vec::new()),
         grants: Some(Vec::new()),
         reversals: Some(Vec::new()),
+        expiries: None,
+        adjustments: None,
         dead_letters: Some(Vec::new()),
         jobs: Some(Vec::new()),
     };

@@ -5,6 +5,7 @@ use overdraft_model::{
     fault::Fault,
     history::Body,
     operation::{Answer, Forgery, Operation, Outcome},
+    scenario::Workload,
 };
 
 use crate::shop::{Shop, buy, told};
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Story> {
         durable(),
         delivered(),
         authentic(),
+        expected(),
         errors(),
         latency(),
         exercised(),
@@ -54,6 +56,36 @@ fn conserved() -> Story {
         shop.delivers(&event, &session, None, 200);
         shop.delivers(&event, &session, None, 200);
         shop.buys("buyer-2", "lead-2", "spend-1");
+    })
+}
+
+/// Bad: the second buyer of an exclusive lead is told that it lacks credits.
+fn expected() -> Story {
+    let flow = json!({
+        "given": {},
+        "when": [
+            { "say": "three race for one lead", "do": "race",
+              "operations": [{ "f": "purchase", "workspace": "buyer-{n}", "leads": ["flash-1"], "key": "race-{n}" }],
+              "count": 3,
+              "answers": [{ "outcome": "ok", "is": 1 }, { "code": "lead_sold_out", "is": 2 }] },
+            { "say": "another buyer comes late", "do": "ask", "as": "late",
+              "operation": { "f": "purchase", "workspace": "buyer-2", "leads": ["flash-1"], "key": "late" },
+              "answer": { "status": [409], "code": "lead_sold_out" } },
+        ],
+        "then": [
+            { "say": "it was sold once", "that": "sold", "of": "flash-1", "is": 1 },
+            { "say": "the late one has all its credits", "that": "balance", "of": "buyer-2", "at_least": 500 },
+        ],
+    });
+    story("flow.expected", &[], move |shop, bad| {
+        shop.scenario().workload = Workload::Flow(serde_json::from_value(flow.clone()).unwrap());
+        shop.event(Body::Step { step: 0, operations: vec![1, 2, 3] });
+        let op = shop.ask(2, buy("buyer-2", &["flash-1"], "late"));
+        match bad {
+            true => shop.fail(op, 402, "insufficient_credits"),
+            false => shop.fail(op, 409, "lead_sold_out"),
+        }
+        shop.event(Body::Step { step: 1, operations: vec![op] });
     })
 }
 

@@ -20,7 +20,7 @@ use overdraft_model::{
     manifest::{FORMAT, Manifest, Provenance},
     verdict::{Validity, Verdict},
 };
-use overdraft_scenarios::driver::GooseDriver;
+use overdraft_scenarios::perform::Performer;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Failure> {
         let overdraft = std::env::current_exe().map_err(Failure::harness)?;
         let logs = self.store.logs();
-        let driver = GooseDriver { seed: self.plan.seed };
+        let driver = Performer::new(self.plan.seed);
         for number in 0..manifest.scenarios.len() {
             let folder = logs.join(&manifest.scenarios[number].scenario.id);
             std::fs::create_dir_all(&folder)

@@ -71,7 +71,10 @@ pub enum InstanceError {
 pub struct Instance {
     /// Where it answers, without a trailing slash.
     pub base_url: String,
-    /// Its process; none for one that already ran.
+    number: usize,
+    /// Its port; none for one that already ran.
+    port: Option<u16>,
+    /// Its process; none for one that already ran, and for one that was killed.
     process: Option<Process>,
 }
 
@@ -83,23 +86,23 @@ struct Process {
 }
 
 /// Everything needed to start processes of the target.
-#[derive(Debug)]
-pub struct Launcher<'a> {
+#[derive(Debug, Clone)]
+pub struct Launcher {
     /// The target file's part.
-    pub service: &'a Service,
+    pub service: Service,
     /// Placeholders: `database_url`, `stripe_url`, `email_url`, `alert_url`, `webhook_secret`, `seed`, `overdraft`, `dir`.
     pub values: Values,
     /// The planted defect, if one was asked for.
-    pub defect: Option<&'a str>,
+    pub defect: Option<String>,
     /// The folder for logs.
-    pub logs: &'a Path,
+    pub logs: PathBuf,
     /// Who clears away after us.
-    pub keeper: &'a Keeper,
+    pub keeper: Keeper,
     /// For asking whether an instance is ready.
-    pub http: &'a reqwest::Client,
+    pub http: reqwest::Client,
 }
 
-impl Launcher<'_> {
+impl Launcher {
     /// Runs `prepare` to its end.
     ///
     /// # Errors
@@ -133,8 +136,9 @@ impl Launcher<'_> {
     /// Fails if one does not become ready.
     pub async fn start(&self) -> Result<Vec<Instance>, InstanceError> {
         let mut instances = Vec::new();
-        for url in &self.service.base_urls {
-            instances.push(Instance { base_url: url.trim_end_matches('/').to_owned(), process: None });
+        for (number, url) in self.service.base_urls.iter().enumerate() {
+            let base_url = url.trim_end_matches('/').to_owned();
+            instances.push(Instance { base_url, number, port: None, process: None });
         }
         if instances.is_empty() {
             for number in 0..self.service.instances {
@@ -150,19 +154,33 @@ impl Launcher<'_> {
     fn launch(&self, number: usize) -> Result<Instance, InstanceError> {
         let problem = |problem| InstanceError::Spawn { program: self.service.command.join(" "), problem };
         let port = free_port().map_err(problem)?;
+        let base_url = format!("http://127.0.0.1:{port}");
+        Ok(Instance { base_url, number, port: Some(port), process: Some(self.spawn_instance(number, port)?) })
+    }
+
+    fn spawn_instance(&self, number: usize, port: u16) -> Result<Process, InstanceError> {
         let mut values = self.values.clone();
         values.insert("port".into(), json!(port));
         values.insert("instance".into(), json!(number));
-        let log = self.logs.join(format!("instance-{number}.log"));
-        let process = self.spawn(&self.service.command, &values, &log)?;
-        Ok(Instance { base_url: format!("http://127.0.0.1:{port}"), process: Some(process) })
+        self.spawn(&self.service.command, &values, &self.logs.join(format!("instance-{number}.log")))
+    }
+
+    /// Starts an instance that is not running, on its own port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Fails if it does not become ready.
+    pub async fn start_again(&self, instance: &mut Instance) -> Result<(), InstanceError> {
+        if let (Some(port), None) = (instance.port, &instance.process) {
+            instance.process = Some(self.spawn_instance(instance.number, port)?);
+        }
+        self.wait_ready(instance).await
     }
 
     fn spawn(&self, words: &[String], values: &Values, log: &Path) -> Result<Process, InstanceError> {
         let program_of = |problem| InstanceError::Spawn { program: words.join(" "), problem };
         let mut values = values.clone();
         let mut words: Vec<&String> = words.iter().collect();
-        if let Some(defect) = self.defect {
+        if let Some(defect) = &self.defect {
             values.insert("defect".into(), json!(defect));
             words.extend(&self.service.defect_args);
         }
@@ -221,6 +239,14 @@ impl Instance {
     #[must_use]
     pub fn last_words(&self) -> String {
         self.process.as_ref().map(|process| tail(&process.log)).unwrap_or_default()
+    }
+
+    /// Kills it with everything in its process group: SIGKILL. It is not running then, by our doing. False for one
+    /// that is not ours, or not running.
+    pub fn kill(&mut self) -> bool {
+        let Some(process) = self.process.take() else { return false };
+        signal(process.child.id(), Signal::SIGKILL);
+        true
     }
 
     /// Asks it to shut down in order: SIGTERM. Dropping it afterwards waits for the end.

@@ -1,5 +1,6 @@
 //! Everything a scenario needs, as guards: a database, the providers, the target's instances, the world.
 
+mod fleet;
 mod instances;
 mod logs;
 pub mod network;
@@ -8,6 +9,7 @@ mod world;
 
 use std::{path::Path, time::Duration};
 
+pub use fleet::{Ended, Fleet};
 pub use instances::{Instance, InstanceError, Launcher};
 use overdraft_faults::{
     email::EmailSim,
@@ -73,7 +75,8 @@ pub struct Environment {
     pub email: EmailSim,
     /// The database that the evidence is read from.
     pub database_url: String,
-    instances: Vec<Instance>,
+    /// The instances.
+    pub fleet: Fleet,
     database: Option<Database>,
 }
 
@@ -97,8 +100,8 @@ impl Environment {
             }
         };
         match Self::in_database(site, world, &database_url).await {
-            Ok((base_urls, stripe, email, instances)) => {
-                Ok(Self { base_urls, stripe, email, database_url, instances, database })
+            Ok(Started { stripe, email, fleet, base_urls }) => {
+                Ok(Self { base_urls, stripe, email, database_url, fleet, database })
             }
             Err(error) => {
                 if let Some(database) = database {
@@ -109,11 +112,7 @@ impl Environment {
         }
     }
 
-    async fn in_database(
-        site: &Site<'_>,
-        world: &mut World,
-        database_url: &str,
-    ) -> Result<(Vec<String>, StripeSim, EmailSim, Vec<Instance>), ProvisionError> {
+    async fn in_database(site: &Site<'_>, world: &mut World, database_url: &str) -> Result<Started, ProvisionError> {
         let target = site.target;
         let secret_of =
             |text: &str| fill::text(text, &[("webhook_secret".to_owned(), json!(secret(site.seed)))].into());
@@ -142,28 +141,21 @@ impl Environment {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        let http = reqwest::Client::new();
         let launcher = Launcher {
-            service: &target.service,
+            service: target.service.clone(),
             values,
-            defect: site.defect,
-            logs: site.logs,
-            keeper: site.keeper,
-            http: &http,
+            defect: site.defect.map(str::to_owned),
+            logs: site.logs.to_owned(),
+            keeper: site.keeper.clone(),
+            http: reqwest::Client::new(),
         };
         world::execute(database_url, &target.database.sql).await?;
         launcher.prepare().await?;
-        let instances = launcher.start().await?;
-        let base_urls: Vec<String> = instances.iter().map(|instance| instance.base_url.clone()).collect();
+        let http = launcher.http.clone();
+        let fleet = Fleet::start(launcher).await?;
+        let base_urls = fleet.base_urls().await;
         world::create(target, database_url, &base_urls[0], &http, world).await?;
-        Ok((base_urls, stripe, email, instances))
-    }
-
-    /// The number, exit status and last words of an instance that ended without our doing.
-    pub fn ended_instance(&mut self) -> Option<(usize, String, String)> {
-        self.instances.iter_mut().enumerate().find_map(|(number, instance)| {
-            instance.ended().map(|status| (number, status.to_string(), instance.last_words()))
-        })
+        Ok(Started { stripe, email, fleet, base_urls })
     }
 
     /// Stops the instances in order and drops the database.
@@ -171,15 +163,20 @@ impl Environment {
     /// # Errors
     /// Fails if the database cannot be dropped.
     pub async fn remove(self) -> Result<(), PostgresError> {
-        for instance in &self.instances {
-            instance.terminate();
-        }
-        drop(self.instances);
+        self.fleet.stop().await;
         match self.database {
             Some(database) => database.remove().await,
             None => Ok(()),
         }
     }
+}
+
+/// What works in a database.
+struct Started {
+    stripe: StripeSim,
+    email: EmailSim,
+    fleet: Fleet,
+    base_urls: Vec<String>,
 }
 
 /// The webhook secret of a run: drawn from the seed, so that a target which already runs can be given it too.

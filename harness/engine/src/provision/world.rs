@@ -66,13 +66,20 @@ pub(super) async fn create(
     client: &reqwest::Client,
     world: &mut World,
 ) -> Result<(), WorldError> {
-    let needs_sql = target.setup.workspace.iter().chain(&target.setup.lead).any(|a| matches!(a, Action::Sql(_)));
+    let needs_sql = {
+        let setup = &target.setup;
+        setup.admin.iter().chain(&setup.workspace).chain(&setup.lead).any(|a| matches!(a, Action::Sql(_)))
+    };
     let mut session = match needs_sql {
         true => Some(open(database_url, &target.setup.session, "setup.session").await?),
         false => None,
     };
     let mut begun = Statements { session: session.as_mut(), base_url, client };
     begun.run("BEGIN").await?;
+    if !world.admin.is_empty() {
+        let captured = begun.all("setup.admin", &target.setup.admin, values::of_admin(world)).await?;
+        world.admin.extend(captured);
+    }
     for workspace in &mut world.workspaces {
         let captured = begun.all("setup.workspace", &target.setup.workspace, values::of_workspace(workspace)).await?;
         workspace.values.extend(captured);
@@ -108,7 +115,7 @@ impl Statements<'_> {
         mut values: Values,
     ) -> Result<BTreeMap<String, Value>, WorldError> {
         let mut captured = BTreeMap::new();
-        let prefix = if place == "setup.lead" { "lead." } else { "workspace." };
+        let prefix = format!("{}.", place.trim_start_matches("setup."));
         for action in actions {
             let new = match action {
                 Action::Sql(action) => self.sql(place, &action.sql, &values).await?,

@@ -156,6 +156,7 @@ impl Room {
                 subject: message.subject.clone(),
                 key: key.map(str::to_owned),
                 answer_lost: lost,
+                order: sink.ledger.accepted.len() as u64,
             });
         }
         if let Some(key) = key {

@@ -94,7 +94,8 @@ fn look_up<'a>(name: &str, values: &'a Values) -> Result<&'a Value, FillError> {
 }
 
 /// A value as it stands in a text or a bound parameter.
-pub(crate) fn plain(value: &Value) -> String {
+#[must_use]
+pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

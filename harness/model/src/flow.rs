@@ -1,0 +1,419 @@
+//! A flow: a case that reads as given, when, then, and can be held against any target.
+//!
+//! What is asked and what is expected are data, so that a saved run can be judged again from its files. Texts
+//! may hold placeholders: `{n}` counts the copies of a race or of a `count`, `{LABEL.FIELD}` is what an earlier
+//! step was answered, `{NAME.id}` a value of a workspace or lead of this case.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    fault::Fault,
+    operation::{Operation, Outcome},
+    scenario::{Load, Scenario, Workload},
+    span::Span,
+};
+
+/// A case file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFile {
+    /// Its id on the command line and in reports, such as `CF-13`.
+    pub id: String,
+    /// One line for a listing.
+    pub title: String,
+    /// What must hold, for `list` and the report.
+    pub promise: String,
+    /// Ids of the state checks that it exercises, besides its own expectations.
+    #[serde(default)]
+    pub proves: Vec<String>,
+    /// How long the target may take to become quiet once everything is healed.
+    #[serde(default = "twenty_seconds")]
+    pub settle_within: Span,
+    /// Who and what exists before.
+    pub given: Given,
+    /// What happens, in order.
+    pub when: Vec<When>,
+    /// What must hold once the target is quiet.
+    #[serde(default)]
+    pub then: Vec<Then>,
+}
+
+impl From<CaseFile> for Scenario {
+    fn from(file: CaseFile) -> Self {
+        let CaseFile { id, title, promise, proves, settle_within, given, when, then } = file;
+        Self {
+            id,
+            title,
+            breaks: promise,
+            proves: std::iter::once(EXPECTED.to_owned()).chain(proves).collect(),
+            workload: Workload::Flow(Flow { given, when, then }),
+            load: Load { users: 1, rounds: 1, at_most: MOST },
+            faults: Vec::new(),
+            thresholds: BTreeMap::new(),
+            settle_within,
+        }
+    }
+}
+
+/// The id of the check that holds a case against its own expectations.
+pub const EXPECTED: &str = "flow.expected";
+/// A case is over by then, or something hangs.
+const MOST: Span = Span::from_ms(120_000);
+
+/// A case's steps, as a workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// Who and what exists before.
+    pub given: Given,
+    /// What happens, in order.
+    pub when: Vec<When>,
+    /// What must hold once the target is quiet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Then>,
+}
+
+/// Who and what exists before.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// Workspaces; partners first.
+    #[serde(default)]
+    pub workspaces: Vec<GivenWorkspace>,
+    /// Leads.
+    #[serde(default)]
+    pub leads: Vec<GivenLead>,
+    /// Whether the rate limits that the target promises apply to this case's workspaces. Elsewhere the
+    /// setup lifts them, because a race of a hundred is no customer's ordinary minute.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub limited: bool,
+    /// Whether the target's tables are probed for leaks between tenants afterwards.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tenancy: bool,
+}
+
+/// One workspace, or `count` of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenWorkspace {
+    /// Its name; with `{n}` in it where there are several.
+    pub name: String,
+    /// `buyer` or `partner`.
+    #[serde(default = "buyer")]
+    pub role: String,
+    /// Starting balance.
+    #[serde(default)]
+    pub credits: i64,
+    /// How many.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub count: usize,
+}
+
+/// One lead, or `count` of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenLead {
+    /// Its name; with `{n}` in it where there are several.
+    pub name: String,
+    /// The partner's workspace.
+    pub partner: String,
+    /// Credits it costs.
+    pub price: i64,
+    /// How often it may be sold.
+    pub max_sales: i64,
+    /// How many.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub count: usize,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct When {
+    /// What happens, in words.
+    pub say: String,
+    /// What is done.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// Ask and wait for the answer, `count` times in turn.
+    Ask {
+        /// What is asked.
+        operation: Operation,
+        /// How often.
+        #[serde(default = "once", skip_serializing_if = "is_once")]
+        count: usize,
+        /// The step's label.
+        #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+        /// What each must be answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answered>,
+    },
+    /// Ask all of these at the same instant, each `count` times.
+    Race {
+        /// What is asked.
+        operations: Vec<Operation>,
+        /// How often each.
+        #[serde(default = "once", skip_serializing_if = "is_once")]
+        count: usize,
+        /// The step's label.
+        #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+        /// Groups into which the answers must fall.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answers: Vec<Group>,
+    },
+    /// Ask, and go on without waiting.
+    Begin {
+        /// What is asked.
+        operation: Operation,
+        /// The step's label, by which `end` names it.
+        #[serde(rename = "as")]
+        label: String,
+    },
+    /// Wait for the answer to what was begun.
+    End {
+        /// The label.
+        of: String,
+        /// What it must be answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answered>,
+    },
+    /// Break something until it is healed by its label.
+    Inject {
+        /// What.
+        fault: Fault,
+        /// The label.
+        #[serde(rename = "as")]
+        label: String,
+    },
+    /// Wait until a fault has struck so often.
+    Struck {
+        /// The fault's label.
+        of: String,
+        /// How often.
+        #[serde(default = "one")]
+        times: u64,
+    },
+    /// Heal a fault.
+    Heal {
+        /// Its label.
+        of: String,
+    },
+    /// Kill every instance with SIGKILL.
+    Kill {},
+    /// Start every instance that is not running, and wait until all are ready.
+    Start {},
+    /// Move the clock of every instance.
+    Clock {
+        /// How far ahead of the computer's clock.
+        ahead: Span,
+    },
+    /// Wait until nothing is outstanding.
+    Settle {},
+    /// Do nothing.
+    Pause {
+        /// How long.
+        #[serde(rename = "for")]
+        length: Span,
+    },
+}
+
+/// What an answer must be. What is not said may be anything.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Its HTTP status is one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<u16>,
+    /// The error code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Captured values. A text `*` stands for anything that is there, `>= 5` and `<= 5` for bounds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// Answers of one kind among those of a race.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// What they are.
+    #[serde(flatten)]
+    pub answer: Answered,
+    /// Exactly so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<usize>,
+    /// At least so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<usize>,
+    /// At most so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<usize>,
+}
+
+/// What must hold in the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Then {
+    /// The expectation in words.
+    pub say: String,
+    /// What is looked at.
+    pub that: What,
+    /// Of what: a workspace, a lead, an email address, a kind of dead letter; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Exactly so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<i64>,
+    /// At least so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<i64>,
+    /// At most so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<i64>,
+    /// Exactly these texts, in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub are: Option<Vec<String>>,
+}
+
+/// What an expectation looks at. Numbers, unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// Credits on the workspace's accounts of kind `credits`.
+    Balance,
+    /// Credits that the workspace owes, on its accounts of kind `debt`.
+    Debt,
+    /// Credits that the workspace earned as commissions.
+    Earned,
+    /// The lead's own count of sales.
+    Sold,
+    /// Rows of purchases of the workspace, or of the lead.
+    Purchases,
+    /// Grants of the workspace that a session paid for.
+    Grants,
+    /// Credits that those granted.
+    Granted,
+    /// Credits taken back from the workspace, less those restored.
+    Reversed,
+    /// Credits of the workspace that expired.
+    Expired,
+    /// Credits that staff gave the workspace, less those taken.
+    Adjusted,
+    /// Emails accepted for the workspace's address, or for the address itself.
+    Emails,
+    /// Attempts to send those, refused ones included.
+    EmailAttempts,
+    /// Subjects of those accepted, in order of acceptance (texts).
+    Subjects,
+    /// Dead letters of a kind.
+    DeadLetters,
+    /// Alerts received at the hook.
+    Alerts,
+    /// Events of the provider that were never answered 2xx.
+    Unacknowledged,
+    /// Leaks between tenants that the prober found.
+    Leaks,
+}
+
+impl Flow {
+    /// The faults that its steps inject.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.when.iter().filter_map(|step| match &step.action {
+            Action::Inject { fault, .. } => Some(fault),
+            _ => None,
+        })
+    }
+
+    /// Every operation that its steps ask.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.when.iter().flat_map(|step| match &step.action {
+            Action::Ask { operation, .. } | Action::Begin { operation, .. } => std::slice::from_ref(operation),
+            Action::Race { operations, .. } => operations,
+            _ => &[],
+        })
+    }
+}
+
+impl Action {
+    /// The step's label.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Self::Ask { label, .. } | Self::Race { label, .. } => label.as_deref(),
+            Self::Begin { label, .. } | Self::Inject { label, .. } => Some(label),
+            Self::End { of, .. } => Some(of),
+            _ => None,
+        }
+    }
+}
+
+impl What {
+    /// Its name as the file spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Balance => "balance",
+            Self::Debt => "debt",
+            Self::Earned => "earned",
+            Self::Sold => "sold",
+            Self::Purchases => "purchases",
+            Self::Grants => "grants",
+            Self::Granted => "granted",
+            Self::Reversed => "reversed",
+            Self::Expired => "expired",
+            Self::Adjusted => "adjusted",
+            Self::Emails => "emails",
+            Self::EmailAttempts => "email-attempts",
+            Self::Subjects => "subjects",
+            Self::DeadLetters => "dead-letters",
+            Self::Alerts => "alerts",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Leaks => "leaks",
+        }
+    }
+}
+
+/// The n-th of several: `{n}` becomes `001`, `002` and so on.
+#[must_use]
+pub fn numbered(text: &str, n: usize) -> String {
+    text.replace("{n}", &format!("{n:03}"))
+}
+
+fn buyer() -> String {
+    "buyer".into()
+}
+
+const fn twenty_seconds() -> Span {
+    Span::from_ms(20_000)
+}
+
+const fn once() -> usize {
+    1
+}
+
+const fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_once(count: &usize) -> bool {
+    *count == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}

@@ -1,0 +1,77 @@
+//! What a case knows while it runs: values of its world and answers of its earlier steps, by label.
+
+use overdraft_engine::http::Told;
+use overdraft_model::{
+    fill::{self, Values},
+    flow::numbered,
+    manifest::World,
+    operation::Operation,
+};
+use serde_json::Value;
+
+/// Values for placeholders.
+#[derive(Debug, Default)]
+pub(super) struct Known(Values);
+
+impl Known {
+    /// What the world gives: `NAME.id`, `NAME.email` and so on.
+    pub(super) fn of(world: &World) -> Self {
+        let workspaces = world.workspaces.iter().map(|workspace| (&workspace.name, &workspace.values));
+        let leads = world.leads.iter().map(|lead| (&lead.name, &lead.values));
+        let named = workspaces.chain(leads);
+        Self(
+            named
+                .flat_map(|(name, values)| {
+                    values.iter().map(move |(field, value)| (format!("{name}.{field}"), value.clone()))
+                })
+                .collect(),
+        )
+    }
+
+    /// Remembers an answer under the label of its step.
+    pub(super) fn learn(&mut self, label: &str, told: &Told) {
+        for (field, value) in &told.answer.fields {
+            self.0.insert(format!("{label}.{field}"), value.clone());
+        }
+    }
+
+    /// An operation, filled for the n-th copy.
+    pub(super) fn operation(&self, template: &Operation, n: usize) -> Result<Operation, String> {
+        let json = serde_json::to_value(template).map_err(|error| error.to_string())?;
+        let filled = fill::json(&count(json, n), &self.0).map_err(|error| error.to_string())?;
+        serde_json::from_value(filled).map_err(|error| error.to_string())
+    }
+}
+
+/// `{n}` in every text.
+fn count(template: Value, n: usize) -> Value {
+    match template {
+        Value::String(text) => Value::String(numbered(&text, n)),
+        Value::Array(items) => items.into_iter().map(|item| count(item, n)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, count(field, n))).collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use overdraft_model::operation::{Answer, Outcome};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn answers_fill_later_steps_copy_by_copy() {
+        let mut known = Known::default();
+        for (n, session) in [(1, "cs_a"), (2, "cs_b")] {
+            let answer = Answer { fields: [("session".to_owned(), json!(session))].into(), ..Answer::default() };
+            known.learn(&numbered("order_{n}", n), &Told { outcome: Outcome::Ok, answer });
+        }
+        let pay: Operation =
+            serde_json::from_value(json!({"f": "pay", "workspace": "buyer_{n}", "session": "{order_{n}.session}"}))
+                .unwrap();
+        let filled = known.operation(&pay, 2).unwrap();
+        assert_eq!(filled.to_string(), "buyer_002 pays cs_b");
+        assert!(known.operation(&pay, 3).unwrap_err().contains("order_003.session"));
+    }
+}
