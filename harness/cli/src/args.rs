@@ -168,6 +168,14 @@ pub(crate) struct ExplainOptions {
     pub(crate) check: Option<String>,
 }
 
+/// Where the bundled service's settings are, besides its environment.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsOptions {
+    /// A TOML file of settings; the environment wins. docs/settings.md lists them.
+    #[arg(long, value_name = "FILE", env = "OVERDRAFT_SETTINGS")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Plant a known bug. `/health` names it, so that it cannot be mistaken for the real service.
@@ -176,6 +184,11 @@ pub(crate) struct ServeOptions {
     /// Let `PUT /test-clock` move the instance's clock. For tests only: it is open to everybody.
     #[arg(long)]
     pub(crate) test_clock: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingsOptions,
+    /// Print what can be set, and start nothing.
+    #[arg(long)]
+    pub(crate) print_settings: bool,
 }
 
 #[derive(Debug, Args)]
@@ -183,4 +196,6 @@ pub(crate) struct MigrateOptions {
     /// Plant a known bug.
     #[arg(long, value_name = "NAME")]
     pub(crate) defect: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsOptions,
 }

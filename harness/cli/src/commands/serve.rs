@@ -4,14 +4,18 @@ use overdraft_reference::{self as reference, Defect, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{MigrateOptions, ServeOptions},
+    args::{MigrateOptions, ServeOptions, SettingsOptions},
     exit::{Exit, Failure},
     nearest, output,
 };
 
 pub(crate) fn serve(options: &ServeOptions) -> Result<Exit, Failure> {
+    if options.print_settings {
+        output::say(&Settings::documentation());
+        return Ok(Exit::Valid);
+    }
     let defect = defect(options.defect.as_ref())?;
-    let settings = settings()?;
+    let settings = settings(&options.settings)?;
     let serving = reference::ServeOptions { defect, test_clock: options.test_clock };
     json_logs();
     let stop = CancellationToken::new();
@@ -23,7 +27,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<Exit, Failure> {
 
 pub(crate) fn migrate(options: &MigrateOptions) -> Result<Exit, Failure> {
     let defect = defect(options.defect.as_ref())?;
-    let settings = settings()?;
+    let settings = settings(&options.settings)?;
     json_logs();
     runtime()?.block_on(reference::migrate(settings.database_url.expose(), defect)).map_err(Failure::harness)?;
     output::note("the database is ready");
@@ -36,8 +40,9 @@ fn defect(name: Option<&String>) -> Result<Option<Defect>, Failure> {
     name.map(parse).transpose()
 }
 
-fn settings() -> Result<Settings, Failure> {
-    Settings::from_env(|name| std::env::var(name).ok()).map_err(|error| Failure::usage(error.to_string()))
+fn settings(options: &SettingsOptions) -> Result<Settings, Failure> {
+    Settings::load(options.settings.as_deref(), |name| std::env::var(name).ok())
+        .map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn json_logs() {

@@ -34,6 +34,21 @@ fn a_name_that_does_not_exist_gets_the_nearest() {
 }
 
 #[test]
+fn a_file_of_settings_is_refused_for_what_is_no_setting() {
+    let place = Place::new();
+    place.write("settings.toml", "database_url = \"postgres://nobody:hidden@127.0.0.1:1/none\"\ndb_pol = 4\n");
+    for command in ["serve", "migrate"] {
+        refused(&place, &[command, "--settings", "settings.toml"], &["settings.toml: there is no setting `db_pol`"]);
+        refused(&place, &[command, "--settings", "nowhere.toml"], &["settings file nowhere.toml: "]);
+    }
+    place.write("settings.toml", "database_url = \"postgres://nobody:hidden@127.0.0.1:1/none\"\ndb_pool = 0\n");
+    let told = place.run_with(("OVERDRAFT_SETTINGS", "settings.toml"), &["serve"]).exits(2);
+    assert!(told.stderr.contains("DB_POOL is \"0\", expected a whole number of connections from 1 to 500"));
+    assert!(!told.stderr.contains("hidden"));
+    place.run(&["serve", "--print-settings"]).exits(0).says(&["| `DB_POOL` |", "## Stripe"]);
+}
+
+#[test]
 fn bad_usage_is_refused_by_the_command_line_itself() {
     let place = Place::new();
     for arguments in [&["runn"][..], &["run", "--users", "1"], &["run", "--seed", "x"], &["run", "--nonsense"]] {
@@ -111,7 +126,7 @@ fn an_address_that_is_not_this_machines_needs_both_switches() {
     let place = Place::new();
     let remote = |url: &str| {
         reference_but(&[
-            (r#"command = ["{overdraft}", "serve"]"#, r#"base_urls = ["http://192.0.2.1:80"]"#),
+            (r#"command = ["{overdraft}", "serve", "--test-clock"]"#, r#"base_urls = ["http://192.0.2.1:80"]"#),
             ("[database]", &format!("[database]\nurl = \"{url}\"")),
         ])
     };

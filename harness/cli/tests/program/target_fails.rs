@@ -6,7 +6,10 @@ use crate::support::{Place, flash_sale, reference_but};
 fn target(program: &str, within: &str) -> String {
     reference_but(&[
         (r#"prepare = ["{overdraft}", "migrate"]"#, "prepare = []"),
-        (r#"command = ["{overdraft}", "serve"]"#, &format!("command = [\"sh\", \"-c\", \"{program}\"]")),
+        (
+            r#"command = ["{overdraft}", "serve", "--test-clock"]"#,
+            &format!("command = [\"sh\", \"-c\", \"{program}\"]"),
+        ),
         (r#"ready = "/health/ready""#, &format!("ready = \"/health/ready\"\nready_within = \"{within}\"")),
     ])
 }

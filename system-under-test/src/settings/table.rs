@@ -1,0 +1,133 @@
+//! The table of settings: one line each, from which the struct, the reading and docs/settings.md are made.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Given;
+use super::kinds::{address, currency, flag, milliseconds, optional, seconds, secret, secrets, text, url, whole};
+use super::{Secret, SettingsError};
+
+/// What holds where a setting is not given.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fallback {
+    /// No default would be right.
+    Required,
+    /// It is simply not there.
+    Nothing,
+    /// This text.
+    Is(&'static str),
+    /// This text and the value of another setting.
+    Before(&'static str, &'static str),
+}
+
+use Fallback::{Before, Is, Nothing, Required};
+
+/// A line of the table, for the documentation and for the names.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// What it is about, shared with its neighbours.
+    pub(super) group: &'static str,
+    /// The name of the environment variable; in a file it is in lower case.
+    pub(super) name: &'static str,
+    /// What is accepted, with its unit.
+    pub(super) expected: String,
+    /// What holds without it.
+    pub(super) default: Fallback,
+    /// What it does, and why its default is what it is.
+    pub(super) reason: &'static str,
+    /// Whether its value is shown anywhere.
+    pub(super) secret: bool,
+}
+
+macro_rules! settings {
+    ($($group:literal { $($field:ident: $type:ty = $name:literal, $kind:expr, $default:expr, $reason:literal;)+ })+) => {
+        /// The settings of one instance. docs/settings.md describes them.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $($(#[doc = concat!("`", $name, "`: ", $reason)] pub $field: $type,)+)+
+        }
+
+        /// Reads every setting, in the order of the table.
+        pub(super) fn read(given: &Given<'_>) -> Result<Settings, SettingsError> {
+            Ok(Settings { $($($field: given.read($name, &$kind, $default)?,)+)+ })
+        }
+
+        /// The lines of the table.
+        pub(super) fn lines() -> Vec<Line> {
+            vec![$($({
+                let kind = $kind;
+                Line {
+                    group: $group, name: $name, expected: kind.expected, default: $default,
+                    reason: $reason, secret: kind.secret,
+                }
+            },)+)+]
+        }
+    };
+}
+
+settings! {
+    "Service" {
+        database_url: Secret = "DATABASE_URL", secret("postgres://user:password@host/database"), Required,
+            "PostgreSQL, as the login user that ran the migrations.";
+        listen: SocketAddr = "LISTEN", address(), Is("127.0.0.1:8080"),
+            "Address and port of HTTP. A laptop is not a public host, so the default is loopback.";
+        public_url: String = "PUBLIC_URL", url(), Before("http://", "LISTEN"),
+            "Where clients reach us, for links.";
+        db_pool: u32 = "DB_POOL", whole("connections", 1, 500), Is("16"),
+            "For requests and job handlers. More than the cores can use only lengthens the queues inside PostgreSQL.";
+        db_acquire_timeout: Duration = "DB_ACQUIRE_TIMEOUT_MS", milliseconds(), Is("5000"),
+            "How long a request waits for a connection: fail while the client still listens.";
+        request_timeout: Duration = "REQUEST_TIMEOUT_MS", milliseconds(), Is("20000"),
+            "Bound on a request, and on each of its statements: longer than three tries at the payment provider.";
+        body_limit: usize = "BODY_LIMIT_BYTES", whole("bytes", 1_024, 16 << 20), Is("262144"),
+            "Largest request body. Stripe's events stay well below.";
+        shutdown_grace: Duration = "SHUTDOWN_GRACE_MS", milliseconds(), Is("8000"),
+            "Time for requests and jobs in flight: below the 10 s after which common supervisors kill.";
+    }
+    "Stripe" {
+        stripe_api_base: String = "STRIPE_API_BASE", url(), Is("https://api.stripe.com"),
+            "Stripe's API.";
+        stripe_api_key: Secret = "STRIPE_API_KEY", secret("a secret key of Stripe"), Required,
+            "The key to Stripe's API.";
+        stripe_api_version: String = "STRIPE_API_VERSION", text(), Is("2026-10-28.endive"),
+            "Sent with each request. The default is the version that the event parser was written against.";
+        stripe_webhook_secrets: Vec<Secret> = "STRIPE_WEBHOOK_SECRET", secrets("one or more signing secrets, separated by commas"), Required,
+            "Signing secret of the webhook endpoint; while it is rolled, the old and the new one.";
+        stripe_tolerance: Duration = "STRIPE_TOLERANCE_S", seconds(), Is("300"),
+            "Oldest acceptable signature, as in Stripe's libraries.";
+        stripe_livemode: bool = "STRIPE_LIVEMODE", flag(), Is("false"),
+            "The mode this service runs in; events of the other are ignored. Real money is opted into.";
+    }
+    "Email and alerts" {
+        email_api_base: String = "EMAIL_API_BASE", url(), Is("https://api.resend.com"),
+            "The email provider's API (Resend's).";
+        email_api_key: Secret = "EMAIL_API_KEY", secret("an API key of the email provider"), Required,
+            "The key to the email provider's API.";
+        email_from: String = "EMAIL_FROM", text(), Is("Overdraft <no-reply@overdraft.dev>"),
+            "The sender of every email.";
+        alert_hook_url: Option<Secret> = "ALERT_HOOK_URL", optional(secret("a Slack-compatible hook")), Nothing,
+            "Where alerts are posted, secret because its path is. Without it alerts are logged only.";
+    }
+    "Money" {
+        credit_price_cents: i64 = "CREDIT_PRICE_CENTS", whole("cents", 1, 1_000_000), Is("100"),
+            "Price of one credit.";
+        credit_currency: String = "CREDIT_CURRENCY", currency(), Is("usd"),
+            "What credits are paid in, as Stripe writes it.";
+        commission_percent: i32 = "COMMISSION_PERCENT", whole("percent", 0, 100), Is("20"),
+            "The partner's share of a sale, rounded down to whole credits.";
+    }
+    "Jobs" {
+        job_concurrency: usize = "JOB_CONCURRENCY", whole("jobs", 1, 200), Is("8"),
+            "At once per instance. They wait for providers, not for us.";
+        job_max_attempts: i32 = "JOB_MAX_ATTEMPTS", whole("attempts", 1, 100), Is("3"),
+            "Tries before a dead letter.";
+        job_backoff_base: Duration = "JOB_BACKOFF_BASE_MS", milliseconds(), Is("1000"),
+            "Wait after the first failure, doubled each time.";
+        job_backoff_cap: Duration = "JOB_BACKOFF_CAP_MS", milliseconds(), Is("30000"),
+            "Longest wait between attempts.";
+        job_poll: Duration = "JOB_POLL_MS", milliseconds(), Is("200"),
+            "How often a worker looks for jobs: one indexed query, and no confirmation is urgent to the tenth of a second.";
+        provider_timeout: Duration = "PROVIDER_TIMEOUT_MS", milliseconds(), Is("5000"),
+            "Bound on one call to Stripe, the email provider or the alert hook.";
+    }
+}
