@@ -3,6 +3,7 @@
 mod defects;
 mod isolation;
 mod jobs;
+mod onboarding;
 mod payments;
 mod purchases;
 mod stub;
