@@ -53,31 +53,40 @@ CREATE TABLE leads (
     CONSTRAINT leads_capacity_check CHECK (sold_count BETWEEN 0 AND max_sales)
 );
 
--- kind 'credits': one per workspace, balance maintained with every entry.
--- kind 'platform': two well-known rows, balance NULL, which means "the sum of my entries". Every
+-- kind 'credits': one per workspace, the wallet; balance maintained with every entry, and equal to what is
+-- left in its lots (0010).
+-- kind 'debt': at most one per workspace, made when a clawback exceeds the wallet; balance is minus what is
+-- owed. The wallet's row carries the same figure as owed, so that a purchase learns of it with the lock it
+-- takes anyway; whoever changes a debt holds the wallet's lock.
+-- kind 'platform': three well-known rows, balance NULL, which means "the sum of my entries". Every
 -- sale touches the platform; a maintained balance would make that one row a queue in which all
 -- purchases of all workspaces wait for one another's commit. Nobody spends from it, so nobody needs
 -- its balance before a commit.
 CREATE TABLE accounts (
     id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     workspace_id  uuid REFERENCES workspaces (id),
-    kind          text NOT NULL CHECK (kind IN ('credits', 'platform')),
+    kind          text NOT NULL CHECK (kind IN ('credits', 'debt', 'platform')),
     label         text NOT NULL DEFAULT 'credits',
     balance       bigint DEFAULT 0,
+    owed          bigint NOT NULL DEFAULT 0 CONSTRAINT accounts_owed_check CHECK (owed >= 0),
     CONSTRAINT accounts_shape_check CHECK (
-        (kind = 'credits' AND workspace_id IS NOT NULL AND balance IS NOT NULL)
+        (kind <> 'platform' AND workspace_id IS NOT NULL AND balance IS NOT NULL)
         OR (kind = 'platform' AND workspace_id IS NULL AND balance IS NULL)),
-    CONSTRAINT accounts_balance_check CHECK (balance >= 0)
+    CONSTRAINT accounts_owed_by_wallet_check CHECK (owed = 0 OR kind = 'credits'),
+    CONSTRAINT accounts_debt_check CHECK (kind <> 'debt' OR balance <= 0),
+    CONSTRAINT accounts_balance_check CHECK (kind = 'debt' OR balance >= 0)
 );
 CREATE UNIQUE INDEX accounts_one_wallet ON accounts (workspace_id) WHERE kind = 'credits';
+CREATE UNIQUE INDEX accounts_one_debt ON accounts (workspace_id) WHERE kind = 'debt';
 INSERT INTO accounts (id, kind, label, balance) VALUES
     ('00000000-0000-0000-0000-000000000001', 'platform', 'issuance', NULL),
-    ('00000000-0000-0000-0000-000000000002', 'platform', 'revenue', NULL);
+    ('00000000-0000-0000-0000-000000000002', 'platform', 'revenue', NULL),
+    ('00000000-0000-0000-0000-000000000003', 'platform', 'expired', NULL);
 
 -- reference names the business effect; its uniqueness is what makes an effect happen at most once.
 CREATE TABLE transfers (
     id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    kind        text NOT NULL CHECK (kind IN ('purchase', 'grant')),
+    kind        text NOT NULL CHECK (kind IN ('purchase', 'grant', 'settlement', 'reversal', 'expiry', 'adjustment')),
     reference   text NOT NULL CONSTRAINT transfers_reference_key UNIQUE,
     created_at  timestamptz NOT NULL DEFAULT now()
 );
@@ -126,6 +135,9 @@ CREATE TABLE commissions (
 );
 CREATE INDEX commissions_by_partner ON commissions (workspace_id);
 
+-- status only ever rises, in the order of payment_rank(): whatever order the events come in, the highest stands.
+-- money_back and credits_back follow from what is known of its refunds and disputes (0011); reversals counts
+-- how often they changed. asking_until: until then a request is taken to be asking Stripe for the session.
 CREATE TABLE credit_purchases (
     id                     uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     workspace_id           uuid NOT NULL REFERENCES workspaces (id),
@@ -135,10 +147,16 @@ CREATE TABLE credit_purchases (
     currency               text NOT NULL,
     stripe_session_id      text,
     stripe_payment_intent  text CONSTRAINT credit_purchases_payment_intent_key UNIQUE,
-    status                 text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'paid')),
+    status                 text NOT NULL DEFAULT 'pending'
+                           CHECK (status IN ('pending', 'processing', 'failed', 'expired', 'canceled', 'paid')),
+    money_back             bigint NOT NULL DEFAULT 0 CHECK (money_back BETWEEN 0 AND amount_cents),
+    credits_back           bigint NOT NULL DEFAULT 0 CHECK (credits_back BETWEEN 0 AND credits),
+    reversals              integer NOT NULL DEFAULT 0,
     idempotency_key        text NOT NULL,
+    asking_until           timestamptz,
     created_at             timestamptz NOT NULL DEFAULT now(),
     paid_at                timestamptz,
+    CHECK (status = 'paid' OR credits_back = 0),
     UNIQUE (workspace_id, id),
     UNIQUE (workspace_id, idempotency_key),
     FOREIGN KEY (workspace_id, member_id) REFERENCES members (workspace_id, id)

@@ -20,29 +20,5 @@ BEGIN
         SELECT posted.id, lines.account_id, lines.amount FROM posted, lines
     )
     UPDATE accounts SET balance = accounts.balance + lines.amount
-    FROM lines WHERE accounts.id = lines.account_id AND accounts.kind = 'credits';
-END $$;
-
--- Gives credits to a workspace, at most once per reference. True if this call gave them.
--- Lock: the workspace's account. Two calls with one reference meet there; the second sees the first.
-CREATE FUNCTION grant_credits(p_workspace uuid, p_credits bigint, p_reference text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    v_account uuid;
-BEGIN
-    IF p_credits <= 0 THEN
-        RAISE EXCEPTION 'a grant must be positive, got %', p_credits USING ERRCODE = '22023';
-    END IF;
-    SELECT id INTO v_account FROM accounts
-    WHERE workspace_id = p_workspace AND kind = 'credits' FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'workspace % has no credits account', p_workspace USING ERRCODE = '23503';
-    END IF;
-    IF EXISTS (SELECT 1 FROM transfers WHERE reference = p_reference) THEN
-        RETURN false;
-    END IF;
-    PERFORM post_transfer('grant', p_reference,
-        ARRAY['00000000-0000-0000-0000-000000000001', v_account]::uuid[],
-        ARRAY[-p_credits, p_credits]);
-    RETURN true;
+    FROM lines WHERE accounts.id = lines.account_id AND accounts.kind <> 'platform';
 END $$;

@@ -3,7 +3,7 @@
 -- Lock order, the same for every caller, so that no two purchases can wait for each other:
 --   1. the idempotency key (advisory, one per db_tx)
 --   2. the leads, by id
---   3. the accounts (buyer and partners), by id
+--   3. the wallets (buyer and partners), by id; a wallet's lock is also that of its lots and its debt
 -- Row locks are NO KEY UPDATE: foreign keys that point at the row need not wait for it.
 
 -- Returns 409 bodies and the rest of what can go wrong by the rules of the business.
@@ -30,6 +30,17 @@ BEGIN
             'shortfall', v_shortfall, 'currency', 'credits',
             'actions', jsonb_build_array(jsonb_build_object('rel', 'buy_credits',
                 'href', p_public_url || '/v1/credit-purchases', 'min_quantity', v_shortfall))));
+END $$;
+
+-- 402: credits were taken back after they had been spent. Whatever arrives settles that first.
+CREATE FUNCTION debt_outstanding(p_workspace uuid, p_debt bigint, p_request_id text, p_public_url text)
+RETURNS answer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN purchase_problem(p_workspace, 'debt_outstanding', 'Debt outstanding', 402,
+        format('A refunded payment left a debt of %s credits. Buy at least as many to settle it.', p_debt),
+        p_request_id, jsonb_build_object('debt', p_debt, 'currency', 'credits',
+            'actions', jsonb_build_array(jsonb_build_object('rel', 'buy_credits',
+                'href', p_public_url || '/v1/credit-purchases', 'min_quantity', p_debt))));
 END $$;
 
 -- The first lead, by id, that p_workspace cannot buy, as an answer; NULL if it can buy them all.
@@ -99,7 +110,8 @@ END $$;
 
 -- The purchase itself: lock, check, take, record. All of it or none of it.
 CREATE FUNCTION buy_leads(p_id uuid, p_member members, p_key text, p_wanted uuid[],
-                          p_percent integer, p_request_id text, p_public_url text) RETURNS answer
+                          p_percent integer, p_request_id text, p_public_url text,
+                          p_now timestamptz, p_lifetime_days integer) RETURNS answer
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     v_leads uuid[];         -- these four run in parallel, ordered by lead id
@@ -110,9 +122,9 @@ DECLARE
     v_total bigint;
     v_wallets uuid[];       -- these three run in parallel, ordered by account id
     v_owners uuid[];
-    v_balances bigint[];
+    v_debts bigint[];
     v_buyer integer;
-    v_available bigint;
+    v_taken bigint;
     v_refusal answer;
 BEGIN
     -- Lock 2: the leads, by id. What is read here stays true until the commit.
@@ -128,28 +140,33 @@ BEGIN
     END IF;
 
     -- Lock 3: the wallets of the buyer and of every partner, by id.
-    SELECT array_agg(id), array_agg(workspace_id), array_agg(balance)
-    INTO v_wallets, v_owners, v_balances
-    FROM (SELECT id, workspace_id, balance FROM accounts
+    SELECT array_agg(id), array_agg(workspace_id), array_agg(owed)
+    INTO v_wallets, v_owners, v_debts
+    FROM (SELECT id, workspace_id, owed FROM accounts
           WHERE kind = 'credits' AND workspace_id = ANY (v_partners || p_member.workspace_id)
           ORDER BY id FOR NO KEY UPDATE) AS locked;
     v_buyer := array_position(v_owners, p_member.workspace_id);
-    v_available := coalesce(v_balances[v_buyer], 0);
-    IF v_available < v_total THEN
-        RETURN insufficient_credits(p_member.workspace_id, v_total, v_available,
-                                    p_request_id, p_public_url);
+    IF v_debts[v_buyer] > 0 THEN
+        RETURN debt_outstanding(p_member.workspace_id, v_debts[v_buyer], p_request_id, p_public_url);
+    END IF;
+    -- Takes all there is if that is too little: purchase() rolls a refusal back, lots and all.
+    v_taken := take_from_lots(p_member.workspace_id, v_total, p_now);
+    IF v_taken < v_total THEN
+        RETURN insufficient_credits(p_member.workspace_id, v_total, v_taken, p_request_id, p_public_url);
     END IF;
 
     UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
     PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
                             v_total);
     PERFORM post_purchase(p_id, v_wallets[v_buyer], v_total, v_partners, v_commissions);
+    PERFORM earn_commissions(p_id, v_partners, v_commissions, v_owners, v_debts, p_now, p_lifetime_days);
     RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,
-        (SELECT balance FROM accounts WHERE id = v_wallets[v_buyer]));
+                     spendable(p_member.workspace_id, p_now));
 END $$;
 
--- The transfer of a purchase: the buyer pays the total, each partner earns its commission (rounded
--- down), the platform keeps the rest.
+-- The transfer of a purchase. The price of each lead is split exactly: the partner's commission is
+-- price * percent / 100, rounded down to whole credits, and the platform keeps what is left of the price.
+-- Nothing is rounded twice, so no credit is lost or made, whatever the percentage.
 CREATE FUNCTION post_purchase(p_id uuid, p_buyer uuid, p_total bigint, p_partners uuid[],
                               p_commissions bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
@@ -167,6 +184,27 @@ BEGIN
         ARRAY[-p_total, p_total - v_shares] || v_amounts);
 END $$;
 
+-- What the partners earned, as lots: one per partner and day, so that a thousand sales are not a thousand
+-- lots. Such a lot expires at the end of its last day. A partner in debt settles first.
+CREATE FUNCTION earn_commissions(p_id uuid, p_partners uuid[], p_commissions bigint[], p_owners uuid[],
+                                 p_debts bigint[], p_now timestamptz, p_lifetime_days integer) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    v_day timestamp := date_trunc('day', p_now AT TIME ZONE 'UTC');
+BEGIN
+    INSERT INTO lots (workspace_id, source, reference, credits, remaining, created_at, expires_at)
+    SELECT partner, 'earned', 'commissions_' || v_day::date, sum(amount), sum(amount), v_day AT TIME ZONE 'UTC',
+           (v_day + make_interval(days => p_lifetime_days + 1)) AT TIME ZONE 'UTC'
+    FROM unnest(p_partners, p_commissions) AS share (partner, amount)
+    GROUP BY partner HAVING sum(amount) > 0 ORDER BY partner
+    ON CONFLICT (workspace_id, reference) DO UPDATE
+    SET credits = lots.credits + excluded.credits, remaining = lots.remaining + excluded.remaining;
+    IF 0 < ANY (p_debts) THEN
+        PERFORM settle_debt(owner, 'purchase_' || p_id || '_' || owner, p_now)
+        FROM unnest(p_owners, p_debts) AS wallet (owner, debt) WHERE debt > 0;
+    END IF;
+END $$;
+
 -- The endpoint: who is calling, has this key been answered, buy, remember the answer.
 --
 -- Buying happens in an inner block that a refusal rolls back, for two reasons. A refusal then leaves
@@ -177,7 +215,8 @@ END $$;
 -- The purchase's id follows from workspace and key, so even without the lock a key could never
 -- make two purchases: the second would violate the primary key.
 CREATE FUNCTION purchase(p_key_hash bytea, p_key text, p_request_hash bytea, p_leads uuid[],
-                         p_percent integer, p_request_id text, p_public_url text) RETURNS answer
+                         p_percent integer, p_request_id text, p_public_url text,
+                         p_now timestamptz, p_lifetime_days integer) RETURNS answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_member members := enter_workspace(p_key_hash);
@@ -189,7 +228,8 @@ BEGIN
     END IF;
     BEGIN
         v_answer := buy_leads(md5(v_member.workspace_id || ':' || p_key)::uuid, v_member, p_key,
-                              p_leads, p_percent, p_request_id, p_public_url);
+                              p_leads, p_percent, p_request_id, p_public_url, p_now,
+                              p_lifetime_days);
         IF v_answer.status <> 201 THEN
             RAISE EXCEPTION 'refused' USING ERRCODE = 'MK409';
         END IF;

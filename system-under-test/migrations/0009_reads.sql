@@ -1,11 +1,15 @@
 -- What the read endpoints call. These run with the rights of the caller, marketplace_app, so that
 -- row-level security decides what they see; enter_workspace() has named the tenant. One round trip.
 
-CREATE FUNCTION read_balance(p_key_hash bytea) RETURNS bigint
+-- balance is what can be spent now, without what has expired, swept or not; debt is what is owed first.
+CREATE FUNCTION read_balance(p_key_hash bytea, p_now timestamptz) RETURNS TABLE (balance bigint, debt bigint)
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_member members := enter_workspace(p_key_hash);
 BEGIN
-    PERFORM enter_workspace(p_key_hash);
-    RETURN coalesce((SELECT balance FROM accounts WHERE kind = 'credits'), 0);
+    RETURN QUERY SELECT spendable(v_member.workspace_id, p_now),
+        coalesce((SELECT owed FROM accounts WHERE kind = 'credits'), 0);
 END $$;
 
 -- One lead by id, or a page of them by id after p_after.
@@ -41,11 +45,12 @@ BEGIN
 END $$;
 
 CREATE FUNCTION read_credit_purchase(p_key_hash bytea, p_id uuid)
-RETURNS TABLE (id uuid, credits bigint, amount_cents bigint, status text, session_id text)
+RETURNS TABLE (id uuid, credits bigint, amount_cents bigint, status text, session_id text,
+               money_back bigint, credits_back bigint)
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM enter_workspace(p_key_hash);
-    RETURN QUERY SELECT id, credits, amount_cents, status, stripe_session_id
+    RETURN QUERY SELECT id, credits, amount_cents, status, stripe_session_id, money_back, credits_back
         FROM credit_purchases WHERE id = p_id;
 END $$;

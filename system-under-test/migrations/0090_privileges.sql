@@ -27,21 +27,17 @@ GRANT USAGE ON SCHEMA public TO marketplace_app, marketplace_money, marketplace_
 
 GRANT EXECUTE ON FUNCTION
     current_workspace(), enter_workspace(bytea),
-    purchase(bytea, text, bytea, uuid[], integer, text, text),
-    begin_credit_purchase(bytea, text, bytea, bigint, bigint, text, text),
-    attach_checkout_session(uuid, text, text),
-    complete_credit_purchase(bigint, uuid, text, bigint, text),
+    purchase(bytea, text, bytea, uuid[], integer, text, text, timestamptz, integer),
     receive_webhook(text, text, jsonb), webhook_to_process(bigint), ignore_webhook(bigint),
     webhook_failed(bigint, text, boolean, integer, timestamptz),
     email_to_send(uuid), email_sent(uuid, text),
     email_failed(uuid, text, boolean, integer, timestamptz),
     alert_to_post(uuid), alert_done(uuid, text),
     list_dead_letters(bytea, integer, timestamptz, uuid), retry_dead_letter(bytea, uuid),
-    read_balance(bytea), read_leads(bytea, uuid, uuid, integer),
+    read_balance(bytea, timestamptz), read_leads(bytea, uuid, uuid, integer),
     read_purchases(bytea, timestamptz, uuid, integer), read_credit_purchase(bytea, uuid)
 TO marketplace_app;
-GRANT EXECUTE ON FUNCTION grant_credits(uuid, bigint, text), current_workspace()
-TO marketplace_operator;
+GRANT EXECUTE ON FUNCTION current_workspace() TO marketplace_operator;
 
 -- What a defect's overlay has done to this database, so that it is applied once.
 CREATE TABLE applied_defects (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());

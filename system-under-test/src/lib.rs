@@ -15,7 +15,6 @@ mod email;
 mod error;
 mod http;
 mod jobs;
-mod keys;
 mod migrate;
 mod problem;
 mod seams;

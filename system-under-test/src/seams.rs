@@ -3,6 +3,7 @@
 //! A planted defect that is not a matter of SQL replaces one of these; the correct code has no
 //! switches. `crate::defects` builds the others.
 
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -35,6 +36,10 @@ pub(crate) struct PurchaseOrder {
     pub(crate) lead_ids: Vec<Uuid>,
     /// The partners' share, in percent.
     pub(crate) commission_percent: i32,
+    /// How long what they earn can be spent.
+    pub(crate) lifetime_days: i32,
+    /// The time of day, which decides what has expired.
+    pub(crate) now: DateTime<Utc>,
     /// For the body of a refusal.
     pub(crate) request_id: String,
     /// Where to buy credits, for the body of a refusal.
@@ -69,7 +74,7 @@ impl Purchasing for OneCall {
 
 /// The statement behind [`OneCall`].
 pub(crate) async fn call_purchase(pool: &PgPool, order: &PurchaseOrder) -> Result<Answer, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM purchase($1, $2, $3, $4, $5, $6, $7)")
+    sqlx::query_as("SELECT * FROM purchase($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(&order.key_hash)
         .bind(&order.idempotency_key)
         .bind(&order.request_hash)
@@ -77,6 +82,8 @@ pub(crate) async fn call_purchase(pool: &PgPool, order: &PurchaseOrder) -> Resul
         .bind(order.commission_percent)
         .bind(&order.request_id)
         .bind(&order.public_url)
+        .bind(order.now)
+        .bind(order.lifetime_days)
         .fetch_one(pool)
         .await
 }

@@ -11,8 +11,7 @@ use crate::database::{queue_pool, service_pool};
 use crate::defects::{self, Defect};
 use crate::error::Error;
 use crate::http::{App, router};
-use crate::jobs::{self, Work};
-use crate::keys::Keys;
+use crate::jobs::{self, Work, expiry};
 use crate::settings::Settings;
 use crate::stripe::Checkout;
 
@@ -50,7 +49,6 @@ pub async fn serve(
         pool: pool.clone(),
         purchasing: defects::purchasing(defect),
         checkout: Checkout::new(client, settings.clone()),
-        keys: Keys::new(settings.key_secret.clone()),
         settings,
         clock,
         test_clock,
@@ -63,6 +61,7 @@ pub async fn serve(
     tracing::info!(%address, defect = defect.map(Defect::name), "serving");
 
     let stop = CancellationToken::new();
+    let expiry = tokio::spawn(expiry::run(work.clone(), stop.clone()));
     let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
     let server = axum::serve(listener, router(app)?).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
@@ -78,6 +77,7 @@ pub async fn serve(
             drop((&mut server).await);
         }
         drop(worker.await);
+        drop(expiry.await);
     })
     .await;
     if drained.is_err() {

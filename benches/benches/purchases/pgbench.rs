@@ -22,7 +22,7 @@ const SCRIPT: &str = r"
 \set lead (:buyer + :i / :shoppers) % :shoppers
 SELECT * FROM purchase(sha256(convert_to('buyer-' || :buyer::text, 'UTF8')), 'n-' || :i::text,
     sha256(convert_to(:i::text, 'UTF8')), ARRAY['00000000-0000-4000-8000-' || lpad(:lead::text, 12, '0')]::uuid[],
-    20, 'pgbench', 'http://127.0.0.1');
+    20, 'pgbench', 'http://127.0.0.1', now(), 90);
 ";
 
 /// Settings of a session, as `service_pool` makes them.

@@ -3,7 +3,7 @@
 
 -- Step one, its own db_tx. A status: the charge was refused, or the key was answered before.
 CREATE FUNCTION charge(p_key_hash bytea, p_key text, p_request_hash bytea, p_leads uuid[],
-                       p_request_id text, p_public_url text) RETURNS answer
+                       p_request_id text, p_public_url text, p_now timestamptz) RETURNS answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_member members := enter_workspace(p_key_hash);
@@ -17,8 +17,9 @@ BEGIN
         RETURN v_answer;
     END IF;
     SELECT sum(price) INTO v_total FROM leads WHERE id = ANY (p_leads);
-    SELECT id, balance INTO v_wallet, v_available FROM accounts
+    SELECT id INTO v_wallet FROM accounts
     WHERE kind = 'credits' AND workspace_id = v_member.workspace_id FOR NO KEY UPDATE;
+    v_available := spendable(v_member.workspace_id, p_now);
     IF v_available < v_total THEN
         RETURN insufficient_credits(v_member.workspace_id, v_total, v_available,
                                     p_request_id, p_public_url);
@@ -26,6 +27,7 @@ BEGIN
     -- A charge that was made for this key before its purchase failed is not made again.
     IF v_total > 0 AND NOT EXISTS (SELECT 1 FROM transfers WHERE reference = 'purchase_'
             || md5(v_member.workspace_id || ':' || p_key)::uuid) THEN
+        PERFORM take_from_lots(v_member.workspace_id, v_total, p_now);
         PERFORM post_transfer('purchase', 'purchase_'
                 || md5(v_member.workspace_id || ':' || p_key)::uuid,
             ARRAY[v_wallet, '00000000-0000-0000-0000-000000000002']::uuid[],
@@ -53,7 +55,8 @@ END $$;
 
 -- Step two, the purchase's db_tx.
 CREATE OR REPLACE FUNCTION buy_leads(p_id uuid, p_member members, p_key text, p_wanted uuid[],
-                          p_percent integer, p_request_id text, p_public_url text) RETURNS answer
+                          p_percent integer, p_request_id text, p_public_url text,
+                          p_now timestamptz, p_lifetime_days integer) RETURNS answer
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     v_leads uuid[];         -- these four run in parallel, ordered by lead id
@@ -62,6 +65,8 @@ DECLARE
     v_commissions bigint[];
     v_full uuid[];
     v_total bigint;
+    v_owners uuid[];        -- these two run in parallel, ordered by account id
+    v_debts bigint[];
     v_refusal answer;
 BEGIN
     -- Lock 2: the leads, by id. What is read here stays true until the commit.
@@ -77,22 +82,23 @@ BEGIN
     END IF;
 
     -- The partners' wallets, by id. The buyer has been charged.
-    PERFORM 1 FROM accounts WHERE kind = 'credits' AND workspace_id = ANY (v_partners)
-    ORDER BY id FOR NO KEY UPDATE;
+    SELECT array_agg(workspace_id), array_agg(owed) INTO v_owners, v_debts
+    FROM (SELECT workspace_id, owed FROM accounts
+          WHERE kind = 'credits' AND workspace_id = ANY (v_partners) ORDER BY id FOR NO KEY UPDATE) AS locked;
 
     UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
     PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
                             v_total);
     PERFORM post_shares(p_id, v_partners, v_commissions);
+    PERFORM earn_commissions(p_id, v_partners, v_commissions, v_owners, v_debts, p_now, p_lifetime_days);
     RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,
-        (SELECT balance FROM accounts
-         WHERE kind = 'credits' AND workspace_id = p_member.workspace_id));
+                     spendable(p_member.workspace_id, p_now));
 END $$;
 
 GRANT CREATE ON SCHEMA public TO marketplace_money;
-REVOKE ALL ON FUNCTION charge(bytea, text, bytea, uuid[], text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION charge(bytea, text, bytea, uuid[], text, text, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION post_shares(uuid, uuid[], bigint[]) FROM PUBLIC;
-ALTER FUNCTION charge(bytea, text, bytea, uuid[], text, text) OWNER TO marketplace_money;
+ALTER FUNCTION charge(bytea, text, bytea, uuid[], text, text, timestamptz) OWNER TO marketplace_money;
 ALTER FUNCTION post_shares(uuid, uuid[], bigint[]) OWNER TO marketplace_money;
-GRANT EXECUTE ON FUNCTION charge(bytea, text, bytea, uuid[], text, text) TO marketplace_app;
+GRANT EXECUTE ON FUNCTION charge(bytea, text, bytea, uuid[], text, text, timestamptz) TO marketplace_app;
 REVOKE CREATE ON SCHEMA public FROM marketplace_money;

@@ -17,13 +17,14 @@ impl Purchasing for DebitFirst {
     ) -> BoxFuture<'a, Result<Answer, sqlx::Error>> {
         Box::pin(async move {
             let refused: Option<Answer> = retrying(|| {
-                sqlx::query_as("SELECT * FROM charge($1, $2, $3, $4, $5, $6) WHERE status IS NOT NULL")
+                sqlx::query_as("SELECT * FROM charge($1, $2, $3, $4, $5, $6, $7) WHERE status IS NOT NULL")
                     .bind(&order.key_hash)
                     .bind(&order.idempotency_key)
                     .bind(&order.request_hash)
                     .bind(&order.lead_ids)
                     .bind(&order.request_id)
                     .bind(&order.public_url)
+                    .bind(order.now)
                     .fetch_optional(pool)
             })
             .await?;

@@ -16,7 +16,8 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION complete_credit_purchase(p_webhook bigint, p_id uuid,
-    p_payment_intent text, p_amount_cents bigint, p_currency text) RETURNS text
+    p_payment_intent text, p_amount_cents bigint, p_currency text, p_now timestamptz, p_lifetime_days integer)
+RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_row credit_purchases;
@@ -33,9 +34,9 @@ BEGIN
     SET status = 'paid', stripe_payment_intent = p_payment_intent, paid_at = now()
     WHERE id = v_row.id;
     PERFORM grant_credits(v_row.workspace_id, v_row.credits,
-                          'payment_' || p_payment_intent || '_delivery_' || p_webhook);
+                          'payment_' || p_payment_intent || '_delivery_' || p_webhook, p_now, 'bought',
+                          p_lifetime_days, v_row.id);
     PERFORM queue_receipt(v_row);
-    UPDATE webhook_events SET state = 'processed', processed_at = now(), last_error = NULL
-    WHERE id = p_webhook;
+    PERFORM finish_webhook(p_webhook);
     RETURN 'granted';
 END $$;

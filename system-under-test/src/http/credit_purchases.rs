@@ -36,6 +36,7 @@ struct Begun {
     status: Option<i32>,
     body: Option<String>,
     replayed: bool,
+    busy: bool,
     id: Option<Uuid>,
     credits: Option<i64>,
     amount_cents: Option<i64>,
@@ -57,7 +58,7 @@ struct NewSession {
 // Creates the row, then the checkout session. No db_tx is open while Stripe is asked.
 #[utoipa::path(post, path = "/v1/credit-purchases", tag = "credits", security(("member" = [])),
     request_body = NewCreditPurchase, responses((status = 201, body = NewSession)),
-    extensions(("x-problems" = json!(["idempotency_key_missing", "payment_provider_unavailable"]))))]
+    extensions(("x-problems" = json!(["idempotency_key_missing", "idempotency_key_in_use", "payment_provider_unavailable"]))))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
@@ -73,7 +74,7 @@ pub(crate) async fn create(
     }
     let hash = request_hash("POST /v1/credit-purchases", &body);
     let begun: Begun = retrying(|| {
-        sqlx::query_as("SELECT * FROM begin_credit_purchase($1, $2, $3, $4, $5, $6, $7)")
+        sqlx::query_as("SELECT * FROM begin_credit_purchase($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(&key)
             .bind(&idempotency_key)
             .bind(&hash)
@@ -81,6 +82,7 @@ pub(crate) async fn create(
             .bind(app.settings.credit_price_cents)
             .bind(&app.settings.credit_currency)
             .bind(&request_id)
+            .bind(app.settings.provider_timeout)
             .fetch_one(&app.pool)
     })
     .await?;
@@ -88,10 +90,17 @@ pub(crate) async fn create(
         Ok(order) => order,
         Err(answer) => return answer.map(respond),
     };
-    let session = app.checkout.create(&order).await.map_err(|error| {
-        tracing::error!(%error, request_id, credit_purchase = %order.id, "no checkout session");
-        Problem::payment_provider_unavailable()
-    })?;
+    let session = match app.checkout.create(&order).await {
+        Ok(session) => session,
+        Err(error) => {
+            tracing::error!(%error, request_id, credit_purchase = %order.id, "no checkout session");
+            let release = || sqlx::query("SELECT release_credit_purchase($1)").bind(order.id).execute(&app.pool);
+            if let Err(error) = retrying(release).await {
+                tracing::warn!(%error, credit_purchase = %order.id, "not released; the lease will end");
+            }
+            return Err(Problem::payment_provider_unavailable());
+        }
+    };
     let answer: Answer = retrying(|| {
         sqlx::query_as("SELECT * FROM attach_checkout_session($1, $2, $3)")
             .bind(order.id)
@@ -106,6 +115,7 @@ pub(crate) async fn create(
 /// What is left to do: an order for Stripe, or (as `Err`) nothing but to answer.
 fn order(begun: Begun) -> Result<CheckoutOrder, Result<Answer, Problem>> {
     match begun {
+        Begun { busy: true, .. } => Err(Err(Problem::idempotency_key_in_use())),
         Begun { status: Some(status), body: Some(body), workspace_id, replayed, .. } => {
             Err(Ok(Answer { workspace_id, status, body, replayed }))
         }
@@ -126,8 +136,13 @@ pub(crate) struct CreditPurchase {
     id: Uuid,
     credits: i64,
     amount_cents: i64,
+    /// `pending`, `processing` (a delayed payment method), `failed`, `expired`, `canceled` or `paid`.
     status: String,
     session_id: Option<String>,
+    /// How many cents went back by refunds and disputes.
+    money_back: i64,
+    /// How many credits went back with them.
+    credits_back: i64,
 }
 
 /// A purchase of credits and how far it is.

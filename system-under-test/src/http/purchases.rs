@@ -48,7 +48,7 @@ pub(crate) struct Item {
 // Everything that can be refused is refused by the database, in one round trip.
 #[utoipa::path(post, path = "/v1/purchases", tag = "purchases", security(("member" = [])), request_body = NewPurchase,
     responses((status = 201, body = Purchased)), extensions(("x-problems" = json!(["idempotency_key_missing",
-    "insufficient_credits", "lead_not_found", "already_purchased", "lead_sold_out"]))))]
+    "insufficient_credits", "debt_outstanding", "lead_not_found", "already_purchased", "lead_sold_out"]))))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
@@ -63,6 +63,8 @@ pub(crate) async fn create(
         request_hash: request_hash("POST /v1/purchases", &body),
         lead_ids: lead_ids(&body)?,
         commission_percent: app.settings.commission_percent,
+        lifetime_days: app.settings.credit_lifetime_days,
+        now: app.clock.now(),
         request_id,
         public_url: app.settings.public_url.clone(),
     };

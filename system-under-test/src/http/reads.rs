@@ -17,19 +17,23 @@ use super::request::{KeyHash, Page, cursor};
 use crate::database::retrying;
 use crate::problem::Problem;
 
-#[derive(Serialize, ToSchema)]
+#[derive(FromRow, Serialize, ToSchema)]
 pub(crate) struct Balance {
-    /// What the workspace can spend.
+    /// What the workspace can spend, without what has expired.
     balance: i64,
+    /// What it owes after a refund of credits that it had spent; new credits settle this first.
+    debt: i64,
 }
 
 /// The credits of the caller's workspace.
 #[utoipa::path(get, path = "/v1/balance", tag = "credits", security(("member" = [])),
     responses((status = 200, body = Balance)))]
 pub(crate) async fn balance(State(app): State<Arc<App>>, KeyHash(key): KeyHash) -> Result<Json<Balance>, Problem> {
-    let balance: i64 =
-        retrying(|| sqlx::query_scalar("SELECT read_balance($1)").bind(&key).fetch_one(&app.pool)).await?;
-    Ok(Json(Balance { balance }))
+    let now = app.clock.now();
+    let balance: Balance =
+        retrying(|| sqlx::query_as("SELECT * FROM read_balance($1, $2)").bind(&key).bind(now).fetch_one(&app.pool))
+            .await?;
+    Ok(Json(balance))
 }
 
 #[derive(FromRow, Serialize, ToSchema)]

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod emails;
+pub(crate) mod expiry;
 pub(crate) mod ticker;
 mod webhooks;
 
@@ -47,7 +48,6 @@ struct Shared {
     settings: Settings,
     client: Client,
     mailer: Box<dyn Mailer>,
-    #[expect(dead_code, reason = "the first job that asks for the date comes next")]
     clock: Clock,
 }
 

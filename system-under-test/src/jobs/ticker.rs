@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 /// Calls `work` every `period`, the first time after one, until `stop`. A call that is running is finished
 /// first; one that takes longer than the period delays the next. An error is logged and the next tick tries
 /// again: what is due stays due.
-#[cfg_attr(not(test), expect(dead_code, reason = "the expiry of credits comes next"))]
 pub(crate) async fn every<F, Fut, E>(name: &'static str, period: Duration, stop: CancellationToken, mut work: F)
 where
     F: FnMut() -> Fut,

@@ -95,6 +95,15 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         &[],
     ),
     entry(
+        "debt_outstanding",
+        402,
+        "Debt outstanding",
+        "A payment was refunded or disputed after its credits had been spent, and the workspace owes `debt` credits. \
+         Nothing was bought.",
+        "Buy at least `debt` credits (`actions` says where); they settle it. Then send the purchase with a new key.",
+        &["debt", "currency", "actions"],
+    ),
+    entry(
         "insufficient_credits",
         402,
         "Not enough credits",
@@ -152,11 +161,11 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         &["lead_id", "purchase_id"],
     ),
     entry(
-        "email_taken",
+        "idempotency_key_in_use",
         409,
-        "Email address taken",
-        "The address already owns a workspace. Nothing was created.",
-        "Use the API key of that workspace, or sign up with another address.",
+        "Idempotency key in use",
+        "A request with this key is waiting for Stripe. Nothing was done by this one.",
+        "Send the same request with the same key after `Retry-After`; it gets the answer of the first.",
         &[],
     ),
     entry(

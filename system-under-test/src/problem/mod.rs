@@ -71,6 +71,12 @@ impl Problem {
         Self::new(code, detail)
     }
 
+    /// 409: another request with this key is at work. It answers for both; ask again for its answer.
+    pub(crate) fn idempotency_key_in_use() -> Self {
+        let detail = "A request with this key is being carried out. Send it again in a moment for the answer.";
+        Self { retry_after: Some(1), ..Self::new("idempotency_key_in_use", detail) }
+    }
+
     /// 502: Stripe did not create the session. Nothing was charged; the same key may be used again.
     pub(crate) fn payment_provider_unavailable() -> Self {
         let detail = "The payment could not be started. Nothing was charged. Try again with the same key.";

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Given;
-use super::kinds::{
-    address, currency, flag, long_secret, milliseconds, optional, seconds, secret, secrets, text, url, whole,
-};
+use super::kinds::{address, currency, flag, milliseconds, optional, seconds, secret, secrets, text, url, whole};
 use super::{Secret, SettingsError};
 
 /// What holds where a setting is not given.
@@ -86,12 +84,6 @@ settings! {
         shutdown_grace: Duration = "SHUTDOWN_GRACE_MS", milliseconds(), Is("8000"),
             "Time for requests and jobs in flight: below the 10 s after which common supervisors kill.";
     }
-    "Workspaces" {
-        key_secret: Secret = "KEY_SECRET", long_secret(), Required,
-            "What API keys and unsubscribe links are derived from, the same for all instances. Another one makes the links in sent emails useless, and lets no sign-up be repeated; keys go on working.";
-        signup_bonus_credits: i64 = "SIGNUP_BONUS_CREDITS", whole("credits", 0, 1_000_000), Is("10"),
-            "What a new workspace begins with: enough to try a cheap lead.";
-    }
     "Stripe" {
         stripe_api_base: String = "STRIPE_API_BASE", url(), Is("https://api.stripe.com"),
             "Stripe's API.";
@@ -123,12 +115,18 @@ settings! {
             "What credits are paid in, as Stripe writes it.";
         commission_percent: i32 = "COMMISSION_PERCENT", whole("percent", 0, 100), Is("20"),
             "The partner's share of a sale, rounded down to whole credits.";
+        credit_lifetime_days: i32 = "CREDIT_LIFETIME_DAYS", whole("days", 1, 3_650), Is("90"),
+            "How long credits can be spent, however they were come by. What is left then goes to the platform.";
+        expiry_tick: Duration = "EXPIRY_TICK_MS", milliseconds(), Is("60000"),
+            "How often expired credits are swept. They cannot be spent before that either, so nothing is urgent.";
     }
     "Jobs" {
         job_concurrency: usize = "JOB_CONCURRENCY", whole("jobs", 1, 200), Is("8"),
             "At once per instance. They wait for providers, not for us.";
         job_max_attempts: i32 = "JOB_MAX_ATTEMPTS", whole("attempts", 1, 100), Is("3"),
             "Tries before a dead letter.";
+        parked_attempts: i32 = "PARKED_ATTEMPTS", whole("attempts", 1, 100), Is("8"),
+            "Tries before a dead letter for an event whose predecessor has not come: with the other defaults a minute and a half.";
         job_backoff_base: Duration = "JOB_BACKOFF_BASE_MS", milliseconds(), Is("1000"),
             "Wait after the first failure, doubled each time.";
         job_backoff_cap: Duration = "JOB_BACKOFF_CAP_MS", milliseconds(), Is("30000"),

@@ -1,4 +1,8 @@
-//! What an event means to us. Pure: a JSON value in, a decision out.
+//! What an event means to us. Pure: a JSON value in, facts out.
+//!
+//! A snapshot event carries its object as it was; its type says which part of that is news. A thin event names
+//! an object, whose current state is then read whole. Either way what comes out are facts that may be told in
+//! any order and any number of times.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -38,117 +42,255 @@ pub(crate) struct Payment {
     pub(crate) currency: String,
 }
 
+/// A refund, in whatever state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refund {
+    /// `re_...`
+    pub(crate) id: String,
+    /// The payment that it refunds.
+    pub(crate) payment_intent: String,
+    /// How much.
+    pub(crate) amount: i64,
+    /// True if it failed or was canceled. A refund that is pending counts: its money has left.
+    pub(crate) undone: bool,
+}
+
+/// A dispute, and what is known of its money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dispute {
+    /// `du_...`
+    pub(crate) id: String,
+    /// The payment that is disputed.
+    pub(crate) payment_intent: String,
+    /// How much of it.
+    pub(crate) amount: i64,
+    /// The bank took the money.
+    pub(crate) withdrawn: bool,
+    /// The bank gave it back.
+    pub(crate) reinstated: bool,
+    /// `won`, `lost` or `warning_closed`, once it is. Moves no money by itself.
+    pub(crate) closed: Option<&'static str>,
+}
+
+/// Something that is so, and stays so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// Money arrived.
+    Paid(Payment),
+    /// A payment got so far, or ended without money.
+    Status {
+        /// Our row. Unlike money, the state of a payment that does not name it is nobody's concern.
+        credit_purchase_id: Uuid,
+        /// As in `credit_purchases.status`.
+        status: &'static str,
+    },
+    /// There is a refund.
+    Refund(Refund),
+    /// So much of a charge was refunded, all refunds together.
+    ChargeRefunded {
+        /// `ch_...`
+        charge: String,
+        /// Its payment.
+        payment_intent: String,
+        /// The cumulative amount.
+        amount: i64,
+    },
+    /// There is a dispute.
+    Dispute(Dispute),
+}
+
+/// An object that an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Related {
+    kind: Kind,
+    id: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Session,
+    PaymentIntent,
+    Charge,
+    Refund,
+    Dispute,
+}
+
+impl Related {
+    fn of(object: &Value) -> Option<Result<Self, &'static str>> {
+        let kind = match object["type"].as_str()? {
+            "checkout.session" => Kind::Session,
+            "payment_intent" => Kind::PaymentIntent,
+            "charge" => Kind::Charge,
+            "refund" => Kind::Refund,
+            "dispute" => Kind::Dispute,
+            _ => return None,
+        };
+        // It becomes part of a path.
+        let sound = |id: &&str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let id = object["id"].as_str().filter(sound).ok_or("the related object has no id");
+        Some(id.map(|id| Self { kind, id: id.to_owned() }))
+    }
+
+    /// Where Stripe's API has it.
+    pub(crate) fn path(&self) -> String {
+        let folder = match self.kind {
+            Kind::Session => "checkout/sessions",
+            Kind::PaymentIntent => "payment_intents",
+            Kind::Charge => "charges",
+            Kind::Refund => "refunds",
+            Kind::Dispute => "disputes",
+        };
+        format!("/v1/{folder}/{}", self.id)
+    }
+}
+
 /// What to do about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// Grant the credits of this payment, unless they were granted.
-    Paid(Payment),
-    /// Nothing: a type we do not handle, or money that has not arrived.
-    Nothing,
-    /// A payment event without what it must have; no retry will add it.
-    Malformed(&'static str),
+    /// Take note of these. Empty: a type we do not handle, or nothing that concerns us.
+    Facts(Vec<Fact>),
+    /// Ask for the object, then take note of what [`current`] says of it.
+    Look(Related),
 }
 
+/// Why an event cannot be understood; no retry will add what is missing.
+pub(crate) type Malformed = &'static str;
+
 /// Reads an event. A payment is announced up to three times, in any order.
-pub(crate) fn meaning(event: &Value) -> Meaning {
+pub(crate) fn meaning(event: &Value) -> Result<Meaning, Malformed> {
+    if event["object"] == "v2.core.event" {
+        return match Related::of(&event["related_object"]) {
+            Some(related) => related.map(Meaning::Look),
+            None => Ok(Meaning::Facts(Vec::new())),
+        };
+    }
     let object = &event["data"]["object"];
-    match event["type"].as_str().unwrap_or_default() {
-        "payment_intent.succeeded" => paid(object, &object["id"], &object["amount_received"]),
-        // An authorised charge that is not captured has moved no money.
-        "charge.succeeded" if object["captured"] == false || object["paid"] == false => Meaning::Nothing,
-        "charge.succeeded" => paid(object, &object["payment_intent"], &object["amount"]),
-        // A delayed method completes the session unpaid; async_payment_succeeded comes later.
-        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
-            if object["payment_status"] == "paid" {
-                paid(object, &object["payment_intent"], &object["amount_total"])
-            } else {
-                Meaning::Nothing
-            }
+    let fact = match event["type"].as_str().unwrap_or_default() {
+        "payment_intent.succeeded" => Some(intent_paid(object)?),
+        "payment_intent.processing" => status(object, "processing")?,
+        "payment_intent.canceled" => status(object, "canceled")?,
+        "charge.succeeded" => charge_paid(object)?,
+        // A delayed method completes the session unpaid; async_payment_succeeded or _failed comes later.
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => session_completed(object)?,
+        "checkout.session.async_payment_failed" => status(object, "failed")?,
+        "checkout.session.expired" => status(object, "expired")?,
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => Some(refund(object)?),
+        "charge.refunded" => Some(charge_refunded(object)?),
+        kind @ ("charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated"
+        | "charge.dispute.closed") => Some(dispute(object, |_| {
+            // A snapshot may be older than its event; the type is what happened. Reinstated implies withdrawn.
+            let reinstated = kind == "charge.dispute.funds_reinstated";
+            (reinstated || kind == "charge.dispute.funds_withdrawn", reinstated)
+        })?),
+        // payment_intent.payment_failed: one try failed, and the customer may try again. Nothing to note.
+        _ => None,
+    };
+    Ok(Meaning::Facts(fact.into_iter().collect()))
+}
+
+/// What an object's current state says, in the order in which to note it: the last decides about the event.
+pub(crate) fn current(related: &Related, object: &Value) -> Result<Vec<Fact>, Malformed> {
+    let state = object["status"].as_str().unwrap_or_default();
+    let fact = match related.kind {
+        Kind::Session => match state {
+            "complete" => session_completed(object)?,
+            "expired" => status(object, "expired")?,
+            _ => None,
+        },
+        Kind::PaymentIntent => match state {
+            "succeeded" => Some(intent_paid(object)?),
+            "processing" => status(object, "processing")?,
+            "canceled" => status(object, "canceled")?,
+            _ => None,
+        },
+        Kind::Charge => {
+            let refunded =
+                (object["amount_refunded"].as_i64() > Some(0)).then(|| charge_refunded(object)).transpose()?;
+            return Ok(refunded.into_iter().chain(charge_paid(object)?).collect());
         }
-        _ => Meaning::Nothing,
+        Kind::Refund => Some(refund(object)?),
+        // The bank's movements: what it took is negative, what it gave back positive.
+        Kind::Dispute => Some(dispute(object, |object| {
+            let moved = |sign: i64| {
+                let movements = object["balance_transactions"].as_array();
+                movements.is_some_and(|all| all.iter().any(|one| one["amount"].as_i64().map(i64::signum) == Some(sign)))
+            };
+            (moved(-1), moved(1))
+        })?),
+    };
+    Ok(fact.into_iter().collect())
+}
+
+fn intent_paid(object: &Value) -> Result<Fact, Malformed> {
+    paid(object, &object["id"], &object["amount_received"])
+}
+
+/// An authorised charge that is not captured has moved no money.
+fn charge_paid(object: &Value) -> Result<Option<Fact>, Malformed> {
+    if object["captured"] == false || object["paid"] == false {
+        return Ok(None);
+    }
+    paid(object, &object["payment_intent"], &object["amount"]).map(Some)
+}
+
+fn session_completed(object: &Value) -> Result<Option<Fact>, Malformed> {
+    match object["payment_status"] == "paid" {
+        true => paid(object, &object["payment_intent"], &object["amount_total"]).map(Some),
+        false => status(object, "processing"),
     }
 }
 
-fn paid(object: &Value, payment_intent: &Value, amount: &Value) -> Meaning {
+fn paid(object: &Value, payment_intent: &Value, amount: &Value) -> Result<Fact, Malformed> {
     let Some(payment_intent) = payment_intent.as_str() else {
-        return Meaning::Malformed("the payment has no payment intent");
+        return Err("the payment has no payment intent");
     };
     let (Some(amount), Some(currency)) = (amount.as_i64(), object["currency"].as_str()) else {
-        return Meaning::Malformed("the payment has no amount and currency");
+        return Err("the payment has no amount and currency");
     };
-    let ours = object["metadata"]["credit_purchase_id"].as_str().or_else(|| object["client_reference_id"].as_str());
-    let credit_purchase_id = match ours.map(Uuid::parse_str).transpose() {
-        Ok(id) => id,
-        Err(_) => return Meaning::Malformed("the credit purchase's id is not one of ours"),
-    };
-    Meaning::Paid(Payment {
-        credit_purchase_id,
+    Ok(Fact::Paid(Payment {
+        credit_purchase_id: ours(object)?,
         payment_intent: payment_intent.to_owned(),
         amount,
         currency: currency.to_owned(),
-    })
+    }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
+fn status(object: &Value, status: &'static str) -> Result<Option<Fact>, Malformed> {
+    Ok(ours(object)?.map(|credit_purchase_id| Fact::Status { credit_purchase_id, status }))
+}
 
-    fn event(kind: &str, object: Value) -> Value {
-        json!({"id": "evt_1", "type": kind, "livemode": false, "data": {"object": object}})
-    }
+/// Our row, as the object names it.
+fn ours(object: &Value) -> Result<Option<Uuid>, Malformed> {
+    let ours = object["metadata"]["credit_purchase_id"].as_str().or_else(|| object["client_reference_id"].as_str());
+    ours.map(Uuid::parse_str).transpose().map_err(|_| "the credit purchase's id is not one of ours")
+}
 
-    fn payment() -> Meaning {
-        Meaning::Paid(Payment {
-            credit_purchase_id: Some(Uuid::from_u128(5)),
-            payment_intent: "pi_1".to_owned(),
-            amount: 500,
-            currency: "usd".to_owned(),
-        })
-    }
+fn refund(object: &Value) -> Result<Fact, Malformed> {
+    let (id, payment_intent, amount) = parts(object, "amount")?;
+    let undone = matches!(object["status"].as_str(), Some("failed" | "canceled"));
+    Ok(Fact::Refund(Refund { id, payment_intent, amount, undone }))
+}
 
-    #[test]
-    fn four_signals_tell_of_one_payment() {
-        let metadata = json!({"credit_purchase_id": Uuid::from_u128(5)});
-        let intent = json!({"id": "pi_1", "amount_received": 500, "currency": "usd",
-            "metadata": metadata});
-        let charge = json!({"id": "ch_1", "payment_intent": "pi_1", "amount": 500, "captured": true,
-            "paid": true, "currency": "usd", "metadata": metadata});
-        let session = json!({"id": "cs_1", "payment_intent": "pi_1", "amount_total": 500,
-            "currency": "usd", "payment_status": "paid", "metadata": metadata});
-        assert_eq!(meaning(&event("payment_intent.succeeded", intent)), payment());
-        assert_eq!(meaning(&event("charge.succeeded", charge)), payment());
-        assert_eq!(meaning(&event("checkout.session.completed", session.clone())), payment());
-        let later = "checkout.session.async_payment_succeeded";
-        assert_eq!(meaning(&event(later, session)), payment());
-    }
+fn charge_refunded(object: &Value) -> Result<Fact, Malformed> {
+    let (charge, payment_intent, amount) = parts(object, "amount_refunded")?;
+    Ok(Fact::ChargeRefunded { charge, payment_intent, amount })
+}
 
-    #[test]
-    fn nothing_is_granted_before_the_money_is_there() {
-        let unpaid = json!({"payment_intent": "pi_1", "payment_status": "unpaid"});
-        assert_eq!(meaning(&event("checkout.session.completed", unpaid)), Meaning::Nothing);
-        let authorised = json!({"payment_intent": "pi_1", "captured": false});
-        assert_eq!(meaning(&event("charge.succeeded", authorised)), Meaning::Nothing);
-        assert_eq!(meaning(&event("payment_intent.created", json!({}))), Meaning::Nothing);
-        let failed = "payment_intent.payment_failed";
-        assert_eq!(meaning(&event(failed, json!({}))), Meaning::Nothing);
-    }
+fn dispute(object: &Value, money: impl Fn(&Value) -> (bool, bool)) -> Result<Fact, Malformed> {
+    let (id, payment_intent, amount) = parts(object, "amount")?;
+    let (withdrawn, reinstated) = money(object);
+    let closed = ["won", "lost", "warning_closed"].into_iter().find(|closed| object["status"] == *closed);
+    Ok(Fact::Dispute(Dispute { id, payment_intent, amount, withdrawn, reinstated, closed }))
+}
 
-    #[test]
-    fn a_payment_without_its_parts_is_malformed() {
-        let no_amount = json!({"id": "pi_1", "currency": "usd"});
-        let bad = meaning(&event("payment_intent.succeeded", no_amount));
-        assert!(matches!(bad, Meaning::Malformed(_)));
-        let foreign = json!({"id": "pi_1", "currency": "usd", "amount_received": 1,
-            "metadata": {"credit_purchase_id": "x"}});
-        let bad = meaning(&event("payment_intent.succeeded", foreign));
-        assert!(matches!(bad, Meaning::Malformed(_)));
-    }
-
-    #[test]
-    fn an_envelope_needs_id_type_and_mode() {
-        assert!(Envelope::of(&event("x", json!({}))).is_some());
-        assert!(Envelope::of(&json!({"id": "evt_1", "type": "x"})).is_none());
-        assert!(Envelope::of(&json!({"id": "", "type": "x", "livemode": true})).is_none());
-    }
+/// Id, payment intent and an amount of a refund, charge or dispute.
+fn parts(object: &Value, amount: &str) -> Result<(String, String, i64), Malformed> {
+    let (Some(id), Some(payment_intent)) = (object["id"].as_str(), object["payment_intent"].as_str()) else {
+        return Err("the refund, charge or dispute has no id and payment intent");
+    };
+    let amount = object[amount].as_i64().filter(|amount| *amount >= 0);
+    Ok((id.to_owned(), payment_intent.to_owned(), amount.ok_or("the refund, charge or dispute has no amount")?))
 }

@@ -1,11 +1,12 @@
 //! The service as its clients meet it: two instances over one database, driven over HTTP.
 
+mod credits;
 mod defects;
 mod isolation;
 mod jobs;
-mod onboarding;
 mod payments;
 mod purchases;
+mod reversals;
 mod stub;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,18 +1,20 @@
 //! Buying credits: checkout, signed events, one grant per payment.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::world::{Tenant, World};
 
-async fn order(world: &World, buyer: &Tenant, credits: i64) -> Value {
+pub(crate) async fn order(world: &World, buyer: &Tenant, credits: i64) -> Value {
     let body = json!({ "credits": credits });
     let response = world.send(0, "POST", "/v1/credit-purchases", &buyer.key, "buy", &body).await;
     assert_eq!(response.status(), 201);
     response.json().await.unwrap()
 }
 
-fn event(id: &str, kind: &str, object: Value) -> Value {
+pub(crate) fn event(id: &str, kind: &str, object: Value) -> Value {
     json!({"id": id, "object": "event", "type": kind, "livemode": false, "created": 1, "data": {"object": object}})
 }
 
@@ -88,6 +90,45 @@ async fn a_failed_checkout_is_continued_with_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_first_request_waits_for_stripe_is_in_use_and_is_taken_over_when_that_died() {
+    let world = World::start(None).await;
+    let buyer = world.tenant("buyer", 0).await;
+    *world.stub.session_takes.lock().unwrap() = Duration::from_millis(500);
+    let body = json!({ "credits": 3 });
+    let sent = |n| world.send(n, "POST", "/v1/credit-purchases", &buyer.key, "buy", &body);
+    let responses = join_all((0..8).map(sent)).await;
+    let first = responses.iter().filter(|response| response.status() == 201).count();
+    assert_eq!(first, 1, "{responses:?}");
+    for response in responses.into_iter().filter(|response| response.status() != 201) {
+        assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (409, "1"));
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(
+            (problem["code"].as_str(), problem["retryable"].as_bool()),
+            (Some("idempotency_key_in_use"), Some(true))
+        );
+    }
+    assert_eq!(world.stub.sessions.lock().unwrap().len(), 1, "Stripe was asked once");
+    assert_eq!(order(&world, &buyer, 3).await["session_id"], "cs_1", "afterwards it is a replay");
+
+    // A request that died while it waited: its lease ends, and the next takes over where it was.
+    let died = sqlx::query(
+        "SELECT begin_credit_purchase(api_key_hash, 'died', '\\x00', 3, 100, 'usd', 'r', interval '700 ms')
+         FROM members WHERE workspace_id = $1",
+    );
+    died.bind(buyer.workspace).execute(&mut crate::credits::as_money(&world).await).await.unwrap();
+    let hash =
+        "UPDATE idempotency_keys SET request_hash = (SELECT request_hash FROM idempotency_keys WHERE key = 'buy')
+                WHERE key = 'died'";
+    sqlx::query(hash).execute(&mut crate::credits::as_money(&world).await).await.unwrap();
+    let again = |n| world.send(n, "POST", "/v1/credit-purchases", &buyer.key, "died", &body);
+    assert_eq!(again(0).await.status(), 409);
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert_eq!(again(1).await.status(), 201);
+    assert_eq!(world.count("SELECT count(*) FROM credit_purchases").await, 2);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_forged_foreign_unpaid_or_short_grants_nothing() {
     let world = World::start(None).await;
     let buyer = world.tenant("buyer", 0).await;
@@ -114,9 +155,9 @@ async fn what_is_forged_foreign_unpaid_or_short_grants_nothing() {
     world.until_quiet().await;
 
     assert_eq!(world.balance(&buyer).await, 0);
-    assert_eq!(world.count("SELECT count(*) FROM webhook_events WHERE state = 'ignored'").await, 2);
+    assert_eq!(world.count("SELECT count(*) FROM webhook_events WHERE state = 'ignored'").await, 1);
     let attempts = world.count("SELECT attempts::bigint FROM webhook_events WHERE event_id = 'evt_stranger'").await;
-    assert_eq!(attempts, 3, "parked and tried again");
+    assert_eq!(attempts, 5, "parked and tried again");
     let attempts = world.count("SELECT attempts::bigint FROM webhook_events WHERE event_id = 'evt_intent'").await;
     assert_eq!(attempts, 1, "no retry changes an amount");
     assert_eq!(world.count("SELECT count(*) FROM dead_letters WHERE kind = 'webhook'").await, 2);

@@ -1,12 +1,14 @@
 //! Stand-ins for Stripe, the email provider and the alert hook: they record, and answer as told.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 /// A request that a stub received.
@@ -26,6 +28,10 @@ pub(crate) struct Stub {
     pub(crate) email_answers: Mutex<Vec<u16>>,
     /// The statuses of the next sessions; then 200.
     pub(crate) session_answers: Mutex<Vec<u16>>,
+    /// How long each session takes.
+    pub(crate) session_takes: Mutex<Duration>,
+    /// What the API has, by path below `/v1/`.
+    pub(crate) objects: Mutex<HashMap<String, Value>>,
     /// The status of every email, whatever the list says.
     pub(crate) email_always: Mutex<Option<u16>>,
 }
@@ -37,6 +43,7 @@ pub(crate) async fn serve(stub: Arc<Stub>) -> String {
     let router = Router::new()
         .route("/emails", post(email))
         .route("/v1/checkout/sessions", post(session))
+        .route("/v1/{kind}/{id}", get(object))
         .route("/hook", post(alert))
         .with_state(stub);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -65,8 +72,17 @@ async fn email(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -
 
 async fn session(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -> Answered {
     stub.sessions.lock().unwrap().push(seen(&headers, &body));
+    let takes = *stub.session_takes.lock().unwrap();
+    tokio::time::sleep(takes).await;
     let answer = json!({ "id": "cs_1", "url": "https://checkout.test/cs_1" });
     (next(&stub.session_answers), answer.to_string())
+}
+
+async fn object(State(stub): State<Arc<Stub>>, Path((kind, id)): Path<(String, String)>) -> Answered {
+    match stub.objects.lock().unwrap().get(&format!("{kind}/{id}")) {
+        Some(object) => (StatusCode::OK, object.to_string()),
+        None => (StatusCode::NOT_FOUND, json!({ "error": { "type": "invalid_request_error" } }).to_string()),
+    }
 }
 
 async fn alert(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -> Answered {

@@ -9,7 +9,6 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -124,16 +123,22 @@ impl World {
         .execute(&self.operator)
         .await
         .unwrap();
+        let tenant = Tenant { workspace, key };
         if credits > 0 {
-            sqlx::query("SELECT grant_credits($1::uuid, $2::bigint, $3)")
-                .bind(&text)
-                .bind(credits)
-                .bind(format!("fixture_{workspace}"))
-                .execute(&self.operator)
-                .await
-                .unwrap();
+            self.grant(&tenant, credits, &format!("fixture_{workspace}")).await;
         }
-        Tenant { workspace, key }
+        tenant
+    }
+
+    /// Gives credits, as fixtures do.
+    pub(crate) async fn grant(&self, tenant: &Tenant, credits: i64, reference: &str) {
+        sqlx::query("SELECT grant_credits($1, $2::bigint, $3)")
+            .bind(tenant.workspace)
+            .bind(credits)
+            .bind(reference)
+            .execute(&self.operator)
+            .await
+            .unwrap();
     }
 
     /// The key of a new member of staff.
@@ -168,17 +173,20 @@ impl World {
         sqlx::query_scalar(sql).fetch_one(&self.operator).await.unwrap()
     }
 
-    /// Statements as the login user, who owns the schema: to break what a test wants broken.
-    pub(crate) async fn as_owner(&self, sql: &'static str) {
-        let mut connection = PgConnection::connect(&self.database.url()).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    }
-
-    /// Whether every balance is the sum of its entries, none is negative, and the ledger sums to zero.
+    /// Whether every balance is the sum of its entries and of its lots, none is negative, a wallet knows its
+    /// debt, and the ledger sums to zero.
     pub(crate) async fn ledger_is_sound(&self) -> bool {
         self.count(
-            "SELECT count(*) FROM accounts a WHERE kind = 'credits' AND (balance < 0 OR balance <>
+            "SELECT count(*) FROM accounts a WHERE kind <> 'platform' AND (kind = 'credits' AND balance < 0 OR balance <>
                (SELECT coalesce(sum(amount), 0) FROM entries WHERE account_id = a.id))",
+        )
+        .await
+            == 0
+            && self.count(
+                "SELECT count(*) FROM accounts a WHERE kind = 'credits' AND (
+                   balance <> (SELECT coalesce(sum(remaining), 0) FROM lots l WHERE l.workspace_id = a.workspace_id)
+                   OR owed <> -(SELECT coalesce(sum(balance), 0) FROM accounts d
+                                WHERE d.workspace_id = a.workspace_id AND d.kind = 'debt'))",
         )
         .await
             == 0
@@ -224,6 +232,17 @@ impl World {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
+    /// Puts a body; the status.
+    pub(crate) async fn put(&self, n: usize, path: &str, body: &Value) -> u16 {
+        let url = format!("{}{path}", self.instances[n % self.instances.len()]);
+        self.client.put(url).body(body.to_string()).send().await.unwrap().status().as_u16()
+    }
+
+    /// The database's URL, as the login user.
+    pub(crate) fn url(&self) -> String {
+        self.database.url()
+    }
+
     /// The balance as the API tells it.
     pub(crate) async fn balance(&self, tenant: &Tenant) -> i64 {
         self.get(tenant, "/v1/balance").await.1["balance"].as_i64().unwrap()
@@ -266,9 +285,10 @@ fn settings(database_url: &str, port: u16, providers: &str) -> Settings {
             "ALERT_HOOK_URL" => format!("{providers}/hook"),
             "STRIPE_API_KEY" | "EMAIL_API_KEY" => "key".to_owned(),
             "STRIPE_WEBHOOK_SECRET" => WEBHOOK_SECRET.to_owned(),
-            "KEY_SECRET" => "a secret of the tests".to_owned(),
             "JOB_BACKOFF_BASE_MS" => "100".to_owned(),
             "JOB_POLL_MS" => "50".to_owned(),
+            "PARKED_ATTEMPTS" => "5".to_owned(),
+            "EXPIRY_TICK_MS" => "50".to_owned(),
             _ => return None,
         })
     };

@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 
 mod defect;
-mod formats;
 mod given_server;
 mod interrupted;
 mod output;
