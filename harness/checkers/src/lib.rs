@@ -19,6 +19,7 @@
 //! | `checks` | one file per check |
 //! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
 //! | `ledger` | sums per workspace, from the books of three keepers |
+//! | [`linearizable`] | linearizability of any history against any sequential specification |
 //! | `trial` | from what a check saw to its verdict: the rules above |
 //! | `measure` | latencies, concurrency, races, faults, errors |
 //! | `story`, `rows`, `words`, `money` | how a finding is told |
@@ -29,6 +30,7 @@ mod checks;
 mod counted;
 mod judge;
 mod ledger;
+pub mod linearizable;
 mod measure;
 mod money;
 mod rows;

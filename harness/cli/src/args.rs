@@ -31,10 +31,12 @@ pub(crate) enum Command {
     Run(Box<RunOptions>),
     /// Run again what a saved run did: same seed, same scenarios, same faults.
     Replay(ReplayOptions),
-    /// Judge a saved run again, from its files alone.
-    Check(FolderOptions),
+    /// Judge a saved run again, from its files alone; or a history of another tool.
+    Check(CheckOptions),
     /// Write the reports of a saved run again.
     Report(ReportOptions),
+    /// Print the history of a saved run in another tool's format.
+    Export(ExportOptions),
     /// List suites, scenarios, checks, targets and planted defects.
     List,
     /// Tell what a check promises, how it is checked, and which incident it would have caught.
@@ -139,6 +141,61 @@ pub(crate) struct ReplayOptions {
 
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  overdraft check runs/latest                                the verdict of a saved run
+  overdraft check --format porcupine-register etcd_002.log   a Jepsen log of a register with compare-and-set
+  overdraft check --format porcupine-kv c10-ok.txt           gets, puts and appends, one map per line")]
+pub(crate) struct CheckOptions {
+    /// The run's folder; with a `porcupine-…` format, the file of the history.
+    #[arg(default_value = "runs/latest", value_name = "DIR|FILE")]
+    pub(crate) path: PathBuf,
+
+    /// What to print of a run; or, as `porcupine-register` or `porcupine-kv`, what to read instead of one.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Console)]
+    pub(crate) format: CheckFormat,
+
+    /// With a `porcupine-…` format: steps for each register or key, after which its verdict is unknown.
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<u64>,
+}
+
+/// What `check` prints, or reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people.
+    Console,
+    /// `verdict.json`.
+    Json,
+    /// `summary.md`, for a CI job's summary.
+    Markdown,
+    /// `junit.xml`.
+    Junit,
+    /// Reads a Jepsen log of a register with compare-and-set, as Porcupine does.
+    PorcupineRegister,
+    /// Reads gets, puts and appends, one map per line, as Porcupine does.
+    PorcupineKv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportOptions {
+    /// The run's folder.
+    #[arg(default_value = "runs/latest")]
+    pub(crate) folder: PathBuf,
+
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Edn)]
+    pub(crate) format: ExportFormat,
+}
+
+/// Formats of other tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Jepsen's: one EDN map per line.
+    Edn,
 }
 
 #[derive(Debug, Args)]

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => commands::replay::execute(options),
         Command::Check(options) => commands::check::execute(&options),
         Command::Report(options) => commands::report::execute(&options),
+        Command::Export(options) => commands::export::execute(&options),
         Command::List => commands::list::execute(),
         Command::Explain(options) => commands::explain::execute(&options),
         Command::Doctor => commands::doctor::execute(),

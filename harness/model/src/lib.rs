@@ -18,9 +18,11 @@
 //! | [`threshold`] | limits in k6's spelling |
 //! | [`fill`] | placeholders in texts, JSON and SQL |
 //! | [`span`] | durations as people write them |
+//! | [`edn`] | a history for Jepsen's tools |
 //! | [`codec`] | JSON lines and TOML, with errors that name the place |
 
 pub mod codec;
+pub mod edn;
 pub mod evidence;
 pub mod fault;
 pub mod fill;

@@ -1,20 +1,35 @@
 //! `overdraft check DIR`: the verdict of a saved run, from its files alone, by the function that a run calls.
+//! Histories of other tools go to `porcupine`.
 
 use overdraft_engine::store::Store;
 use overdraft_model::verdict::Verdict;
 
 use crate::{
-    args::FolderOptions,
-    commands::session,
+    args::{CheckFormat, CheckOptions, Format},
+    commands::{
+        porcupine::{self, Kind},
+        session,
+    },
     exit::{Exit, Failure},
     output,
 };
 
-pub(crate) fn execute(options: &FolderOptions) -> Result<Exit, Failure> {
-    let store = Store::open(options.folder.clone());
+pub(crate) fn execute(options: &CheckOptions) -> Result<Exit, Failure> {
+    let format = match options.format {
+        CheckFormat::PorcupineRegister => return porcupine::execute(&options.path, Kind::Register, options.steps),
+        CheckFormat::PorcupineKv => return porcupine::execute(&options.path, Kind::KeyValue, options.steps),
+        CheckFormat::Console => Format::Console,
+        CheckFormat::Json => Format::Json,
+        CheckFormat::Markdown => Format::Markdown,
+        CheckFormat::Junit => Format::Junit,
+    };
+    if options.steps.is_some() {
+        return Err(Failure::usage("--steps belongs to the porcupine formats; a run is judged within fixed limits"));
+    }
+    let store = Store::open(options.path.clone());
     let verdict = judge(&store)?;
     session::write_reports(&store, &verdict, None)?;
-    session::print(&verdict, store.folder(), options.format)?;
+    session::print(&verdict, store.folder(), format)?;
     Ok(Exit::of(verdict.validity))
 }
 

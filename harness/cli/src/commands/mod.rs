@@ -3,7 +3,9 @@
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod list;
+mod porcupine;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;

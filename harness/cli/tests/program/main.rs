@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod defect;
+mod formats;
 mod given_server;
 mod interrupted;
 mod output;

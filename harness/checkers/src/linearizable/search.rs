@@ -1,0 +1,380 @@
+//! The search for an order. See the module above for where it comes from.
+//!
+//! Operations with an end come first, by their call, then those without. An operation is a candidate if it was asked
+//! before the earliest end that is outstanding. Those without an end are tried last: an effect that nobody has to
+//! see yet is best left for later.
+
+use std::collections::HashMap;
+
+use super::{
+    Answer, Budget, Counterexample, End, Limit, Specification, Timed,
+    links::{Links, number},
+    memo::{Memo, Placed, States},
+};
+
+/// How many steps between two questions to the caller's clock.
+const BETWEEN: u64 = 4_096;
+
+/// Where the walk over the candidates stands.
+#[derive(Clone, Copy)]
+enum Walk {
+    Closed(Option<u32>),
+    Open(Option<u32>),
+}
+
+/// One placed operation, and how to go on without it.
+struct Frame {
+    node: u32,
+    walk: Walk,
+    state: u32,
+    /// Other states in which it may have left the one before.
+    others: Vec<u32>,
+    /// It only reads, so there is no need to try anything else in its place.
+    reads: bool,
+}
+
+pub(super) struct Search<'a, S: Specification> {
+    specification: &'a S,
+    history: &'a [Timed<S::Operation, S::Output>],
+    budget: Budget,
+    /// Position in the history by node, and the other way round.
+    of: Vec<usize>,
+    node_of: Vec<u32>,
+    /// How many nodes have an end.
+    closed: usize,
+    calls: Links,
+    ends: Links,
+    /// Lists of nodes that are alike; a node that is like no other is in none.
+    alike: Links,
+    class: Vec<Option<u32>>,
+    placed: Placed,
+    states: States<S::State>,
+    memo: Memo,
+    state: u32,
+    stack: Vec<Frame>,
+    /// Operations that must be placed and are not.
+    outstanding: usize,
+    steps: u64,
+    /// When to ask the caller next.
+    ask_at: u64,
+    deepest: Deepest,
+    next: Vec<S::State>,
+}
+
+/// The longest order so far. It is copied only where a way ends, and only as far as it differs.
+#[derive(Default)]
+struct Deepest {
+    nodes: Vec<u32>,
+    /// So many of them are those of the stack.
+    shared: usize,
+    state: u32,
+    stuck: Option<u32>,
+    beside: Vec<u32>,
+}
+
+impl<'a, S: Specification> Search<'a, S> {
+    pub(super) fn new(specification: &'a S, history: &'a [Timed<S::Operation, S::Output>], budget: Budget) -> Self {
+        let mut of: Vec<usize> = (0..history.len()).collect();
+        of.sort_by_key(|at| (!matches!(history[*at].end, End::At(_)), history[*at].call, *at));
+        let closed = of.partition_point(|at| matches!(history[*at].end, End::At(_)));
+        let mut node_of = vec![0; history.len()];
+        of.iter().enumerate().for_each(|(node, at)| node_of[*at] = number(node));
+
+        let mut calls = Links::new(of.len(), 2);
+        (0..of.len()).for_each(|node| calls.push(u32::from(node >= closed), number(node)));
+        let mut by_end: Vec<u32> = (0..number(closed)).collect();
+        by_end.sort_by_key(|node| (end(&history[of[*node as usize]]), *node));
+        let mut ends = Links::new(of.len(), 1);
+        by_end.iter().for_each(|node| ends.push(0, *node));
+
+        let (class, classes) = classes(specification, history, &of);
+        let mut alike = Links::new(of.len(), classes);
+        for (node, class) in class.iter().enumerate() {
+            class.iter().for_each(|class| alike.push(*class, number(node)));
+        }
+        let mut states = States::new();
+        let state = states.number(specification.initial());
+        Self {
+            specification,
+            history,
+            budget,
+            outstanding: history.iter().filter(|operation| operation.end != End::Maybe).count(),
+            placed: Placed::new(closed, of.len() - closed),
+            of,
+            node_of,
+            closed,
+            calls,
+            ends,
+            alike,
+            class,
+            states,
+            memo: Memo::default(),
+            state,
+            stack: Vec::new(),
+            steps: 0,
+            ask_at: BETWEEN,
+            deepest: Deepest::default(),
+            next: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self, stop: &mut dyn FnMut() -> bool) -> Answer<S::State> {
+        let mut walk = self.begin();
+        while self.outstanding > 0 {
+            if let Some(limit) = self.spent(stop) {
+                return Answer::Unknown(limit);
+            }
+            self.steps += 1;
+            walk = match self.candidate(walk) {
+                Candidate::Try(node) => match self.place(node, walk) {
+                    Tried::Placed => self.begin(),
+                    Tried::No => self.following(walk),
+                    Tried::DeadEnd => match self.retreat() {
+                        Some(walk) => walk,
+                        None => return self.violation(),
+                    },
+                },
+                Candidate::Skip => self.following(walk),
+                Candidate::NoneWithEnd => Walk::Open(self.calls.first(1)),
+                Candidate::None => {
+                    self.note();
+                    match self.retreat() {
+                        Some(walk) => walk,
+                        None => return self.violation(),
+                    }
+                }
+            };
+        }
+        Answer::Linearizable
+    }
+
+    fn spent(&mut self, stop: &mut dyn FnMut() -> bool) -> Option<Limit> {
+        if self.steps >= self.budget.steps {
+            return Some(Limit::Steps(self.budget.steps));
+        }
+        if self.memo.bytes(&self.states) > self.budget.bytes {
+            return Some(Limit::Bytes(self.budget.bytes));
+        }
+        if self.steps < self.ask_at {
+            return None;
+        }
+        self.ask_at = self.steps + BETWEEN;
+        stop().then_some(Limit::Stopped)
+    }
+
+    fn begin(&self) -> Walk {
+        Walk::Closed(self.calls.first(0))
+    }
+
+    fn following(&self, walk: Walk) -> Walk {
+        match walk {
+            Walk::Closed(node) => Walk::Closed(node.and_then(|node| self.calls.next(node))),
+            Walk::Open(node) => Walk::Open(node.and_then(|node| self.calls.next(node))),
+        }
+    }
+
+    fn operation(&self, node: u32) -> &'a Timed<S::Operation, S::Output> {
+        &self.history[self.of[node as usize]]
+    }
+
+    /// The earliest outstanding end: nothing that was asked after it can come next.
+    fn frontier(&self) -> u64 {
+        self.ends.first(0).map_or(u64::MAX, |node| end(self.operation(node)))
+    }
+
+    fn candidate(&mut self, walk: Walk) -> Candidate {
+        let frontier = self.frontier();
+        let in_time = |node: &u32| self.operation(*node).call <= frontier;
+        let node = match walk {
+            Walk::Closed(node) => match node.filter(in_time) {
+                Some(node) => node,
+                None => return Candidate::NoneWithEnd,
+            },
+            Walk::Open(node) => match node.filter(in_time) {
+                Some(node) => node,
+                None => return Candidate::None,
+            },
+        };
+        if self.operation(node).after.is_some_and(|at| !self.placed.holds(self.node_of[at])) {
+            return Candidate::Skip;
+        }
+        match self.class[node as usize] {
+            Some(_) if !self.alike.is_first(node) => Candidate::Skip,
+            Some(_) if (node as usize) < self.closed => Candidate::Try(self.earliest_alike(node, frontier)),
+            _ => Candidate::Try(node),
+        }
+    }
+
+    /// Of the candidates like this one, the first, the one that ends earliest: if another of them can come next,
+    /// so can this one, and the other takes its place later.
+    fn earliest_alike(&mut self, first: u32, frontier: u64) -> u32 {
+        let (mut earliest, mut looked) = (first, 0);
+        let mut next = self.alike.next(first);
+        while let Some(node) = next.filter(|node| self.operation(*node).call <= frontier) {
+            looked += 1;
+            if end(self.operation(node)) < end(self.operation(earliest)) {
+                earliest = node;
+            }
+            next = self.alike.next(node);
+        }
+        self.steps += looked;
+        earliest
+    }
+
+    fn place(&mut self, node: u32, walk: Walk) -> Tried {
+        let operation = self.operation(node);
+        self.next.clear();
+        let state = self.states.state(self.state);
+        self.specification.step(state, &operation.operation, operation.output.as_ref(), &mut self.next);
+        if self.next.is_empty() {
+            return Tried::No;
+        }
+        let mut others: Vec<u32> = Vec::with_capacity(self.next.len() - 1);
+        let mut first = None;
+        for state in self.next.drain(..) {
+            let state = self.states.number(state);
+            if first.is_none() { first = Some(state) } else { others.push(state) }
+        }
+        others.reverse();
+        let reads = self.specification.only_reads(&operation.operation, operation.output.as_ref());
+        let Some(first) = first else { return Tried::No };
+        match self.descend(Frame { node, walk, state: self.state, others, reads }, first) {
+            true => Tried::Placed,
+            false if reads => Tried::DeadEnd,
+            false => Tried::No,
+        }
+    }
+
+    /// Places an operation with the first of its states from which the search has not been.
+    fn descend(&mut self, mut frame: Frame, state: u32) -> bool {
+        let node = frame.node;
+        self.placed.set(node);
+        let mut state = Some(state);
+        while let Some(next) = state {
+            if self.memo.insert(&self.placed, next) {
+                self.calls.take(node);
+                if (node as usize) < self.closed {
+                    self.ends.take(node);
+                }
+                if self.class[node as usize].is_some() {
+                    self.alike.take(node);
+                }
+                self.outstanding -= usize::from(self.operation(node).end != End::Maybe);
+                self.state = next;
+                self.stack.push(frame);
+                return true;
+            }
+            state = frame.others.pop();
+        }
+        self.placed.clear(node);
+        false
+    }
+
+    /// Takes back operations until another way is open. None if there is none.
+    fn retreat(&mut self) -> Option<Walk> {
+        while let Some(mut frame) = self.stack.pop() {
+            let node = frame.node;
+            self.deepest.shared = self.deepest.shared.min(self.stack.len());
+            self.outstanding += usize::from(self.operation(node).end != End::Maybe);
+            if self.class[node as usize].is_some() {
+                self.alike.put_back(node);
+            }
+            if (node as usize) < self.closed {
+                self.ends.put_back(node);
+            }
+            self.calls.put_back(node);
+            self.placed.clear(node);
+            self.state = frame.state;
+            let (walk, reads) = (frame.walk, frame.reads);
+            if let Some(other) = frame.others.pop()
+                && self.descend(frame, other)
+            {
+                return Some(self.begin());
+            }
+            if !reads {
+                return Some(self.following(walk));
+            }
+        }
+        None
+    }
+
+    /// Keeps the longest order, and what it could not go past.
+    fn note(&mut self) {
+        let deepest = &mut self.deepest;
+        if self.stack.len() <= deepest.nodes.len() && deepest.stuck.is_some() {
+            return;
+        }
+        deepest.nodes.truncate(deepest.shared);
+        deepest.nodes.extend(self.stack[deepest.shared..].iter().map(|frame| frame.node));
+        deepest.shared = self.stack.len();
+        deepest.state = self.state;
+        let must = |node: &u32| self.history[self.of[*node as usize]].end == End::Open;
+        let of = |list| std::iter::successors(self.calls.first(list), |node| self.calls.next(*node));
+        let stuck = self.ends.first(0).or_else(|| of(1).find(must));
+        let frontier = self.ends.first(0).map_or(u64::MAX, |node| end(&self.history[self.of[node as usize]]));
+        let in_time = |node: &u32| self.history[self.of[*node as usize]].call <= frontier;
+        self.deepest.beside = of(0).take_while(in_time).filter(|node| Some(*node) != stuck).collect();
+        self.deepest.stuck = stuck;
+    }
+
+    fn violation(mut self) -> Answer<S::State> {
+        self.note();
+        let at = |node: &u32| self.of[*node as usize];
+        let deepest = &self.deepest;
+        Answer::Violation(Counterexample {
+            prefix: deepest.nodes.iter().map(at).collect(),
+            state: self.states.state(deepest.state).clone(),
+            stuck: at(&deepest.stuck.unwrap_or_default()),
+            beside: deepest.beside.iter().map(at).collect(),
+        })
+    }
+}
+
+enum Candidate {
+    Try(u32),
+    Skip,
+    NoneWithEnd,
+    None,
+}
+
+enum Tried {
+    Placed,
+    No,
+    /// It fits and only reads, and the search has been where it leads to: that way ended, so this one does.
+    DeadEnd,
+}
+
+fn end<O, R>(operation: &Timed<O, R>) -> u64 {
+    match operation.end {
+        End::At(time) => time,
+        End::Open | End::Maybe => u64::MAX,
+    }
+}
+
+/// Which nodes are alike, and how many classes there are. One that waits for another, or is waited for, is like no
+/// other; nor are those that must take effect and those that need not alike.
+fn classes<S: Specification>(
+    specification: &S,
+    history: &[Timed<S::Operation, S::Output>],
+    of: &[usize],
+) -> (Vec<Option<u32>>, usize) {
+    let mut waited_for = vec![false; history.len()];
+    history.iter().filter_map(|operation| operation.after).for_each(|at| waited_for[at] = true);
+    let mut numbers: HashMap<(u64, u8), u32> = HashMap::new();
+    let class = |at: &usize| {
+        let operation = &history[*at];
+        if operation.after.is_some() || waited_for[*at] {
+            return None;
+        }
+        let class = specification.class(&operation.operation, operation.output.as_ref())?;
+        let kind = match operation.end {
+            End::At(_) => 0,
+            End::Open => 1,
+            End::Maybe => 2,
+        };
+        let fresh = number(numbers.len());
+        Some(*numbers.entry((class, kind)).or_insert(fresh))
+    };
+    let class = of.iter().map(class).collect();
+    (class, numbers.len())
+}

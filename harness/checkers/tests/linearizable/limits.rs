@@ -1,0 +1,64 @@
+//! What ends a search, and what must not cost much.
+
+use overdraft_checkers::linearizable::{
+    Answer, Budget, End, Limit, Timed, check, check_until,
+    specifications::{Account, AccountCall, Bounded, BoundedCall, Register, RegisterAnswer, RegisterCall},
+};
+
+/// Concurrent writes of different values and a read of none of them: nearly every subset has to be tried.
+fn hard(writers: i64) -> Vec<Timed<RegisterCall, RegisterAnswer>> {
+    let write = |value| Timed::answered(RegisterCall::Write(value), RegisterAnswer::Done, 0, 100);
+    let read = Timed::answered(RegisterCall::Read, RegisterAnswer::Value(Some(-1)), 0, 100);
+    (0..writers).map(write).chain([read]).collect()
+}
+
+#[test]
+fn steps_bytes_and_the_caller_end_a_search_in_unknown() {
+    let register = Register { initial: None };
+    let roomy = Budget::default();
+    let few = Budget { steps: 1_000, ..roomy };
+    assert_eq!(check(&register, &hard(20), few), Answer::Unknown(Limit::Steps(1_000)));
+    let small = Budget { bytes: 100_000, ..roomy };
+    assert_eq!(check(&register, &hard(20), small), Answer::Unknown(Limit::Bytes(100_000)));
+    let mut asked = 0;
+    let mut stop = || {
+        asked += 1;
+        asked > 2
+    };
+    assert_eq!(check_until(&register, &hard(20), roomy, &mut stop), Answer::Unknown(Limit::Stopped));
+    assert!(matches!(check(&register, &hard(8), roomy), Answer::Violation(_)));
+}
+
+#[test]
+fn the_same_history_takes_the_same_steps() {
+    let register = Register { initial: None };
+    let within = |steps| check(&register, &hard(6), Budget { steps, ..Budget::default() });
+    let needed = (1..100_000).find(|steps| matches!(within(*steps), Answer::Violation(_))).unwrap();
+    assert_eq!(within(needed - 1), Answer::Unknown(Limit::Steps(needed - 1)));
+    assert!(matches!(within(needed), Answer::Violation(_)));
+}
+
+#[test]
+fn operations_that_are_alike_do_not_multiply() {
+    let take = |call: u64, end| Timed { end: End::At(end), ..Timed::unanswered(BoundedCall::Take, call) };
+    let history: Vec<_> = (0..200).map(|at| take(at, 1_000 + at * 7 % 200)).collect();
+    let few = Budget { steps: 100_000, ..Budget::default() };
+    assert_eq!(check(&Bounded { limit: Some(200) }, &history, few), Answer::Linearizable);
+    let Answer::Violation(found) = check(&Bounded { limit: Some(199) }, &history, few) else {
+        panic!("200 were taken of 199");
+    };
+    assert_eq!((found.prefix.len(), found.state), (199, 199));
+}
+
+#[test]
+fn a_long_history_of_few_clients_costs_little_for_each_operation() {
+    let mut history = Vec::new();
+    for at in 0..50_000_u64 {
+        let (call, end) = (at * 10, at * 10 + 15);
+        let operation = if at % 2 == 0 { AccountCall::Debit(1) } else { AccountCall::Credit(1) };
+        history.push(Timed { end: End::At(end), ..Timed::unanswered(operation, call) });
+    }
+    let account = Account { opening: 10, floor: Some(0) };
+    let small = Budget { steps: 400_000, bytes: 32 << 20 };
+    assert_eq!(check(&account, &history, small), Answer::Linearizable);
+}

@@ -1,0 +1,81 @@
+//! `overdraft check --format porcupine-…`: a history of somebody else's, judged against a register or strings by key.
+
+use std::{fmt::Debug, fs, path::Path};
+
+use overdraft_checkers::linearizable::{
+    Answer, Budget, Parts, Specification, check_each,
+    porcupine::{self, FormatError},
+    specifications::{KeyValue, KeyValueCall, Register},
+    tell,
+};
+use overdraft_model::verdict::Validity;
+
+use crate::{
+    exit::{Exit, Failure},
+    output,
+};
+
+/// Which of the two formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Register,
+    KeyValue,
+}
+
+pub(crate) fn execute(file: &Path, kind: Kind, steps: Option<u64>) -> Result<Exit, Failure> {
+    let name = file.display();
+    let text = fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
+    let wrong = |error: FormatError| Failure::usage(format!("{name}: {error}"));
+    let budget = Budget { steps: steps.unwrap_or(Budget::default().steps), ..Budget::default() };
+    let (validity, told) = match kind {
+        Kind::Register => {
+            let history = porcupine::register(&text).map_err(wrong)?;
+            let parts = check_each(&Register::default(), history, |_| "the register", budget, &mut || false);
+            judged::<Register, _>(&parts)
+        }
+        Kind::KeyValue => {
+            let history = porcupine::key_value(&text).map_err(wrong)?;
+            let key = |call: &KeyValueCall| format!("key {:?}", call.key());
+            judged::<KeyValue, _>(&check_each(&KeyValue, history, key, budget, &mut || false))
+        }
+    };
+    output::say(&format!("{name}: {told}"));
+    Ok(Exit::of(validity))
+}
+
+/// The worst of the parts, and what there is to say of those that are not valid.
+fn judged<S: Specification, K: AsRef<str> + Ord>(parts: &Parts<K, S>) -> (Validity, String)
+where
+    S::Operation: Debug,
+    S::Output: Debug,
+    S::State: Debug,
+{
+    let mut worst = Validity::Valid;
+    let mut details = String::new();
+    for (key, part) in parts {
+        let key = key.as_ref();
+        let (validity, detail) = match &part.answer {
+            Answer::Linearizable => continue,
+            Answer::Unknown(limit) => (Validity::Unknown, format!("{key}: {limit}\n")),
+            Answer::Violation(found) => {
+                let describe = |at: usize| {
+                    let operation = &part.history[at];
+                    let answer =
+                        operation.output.as_ref().map_or("no answer".to_owned(), |output| format!("{output:?}"));
+                    format!("{:?} at line {}: {answer}", operation.operation, operation.call)
+                };
+                let state = |state: &S::State| format!("holds {state:?}");
+                (Validity::Invalid, format!("{key}: {}", tell(found, describe, state)))
+            }
+        };
+        worst = worst.worst(validity);
+        details.push_str(&detail);
+    }
+    let operations: usize = parts.values().map(|part| part.history.len()).sum();
+    let word = match worst {
+        Validity::Valid => "linearizable",
+        Validity::Invalid => "not linearizable",
+        Validity::Unknown => "not known to be linearizable",
+    };
+    (worst, format!("{word} ({operations} operations, {} judged apart)\n{details}", parts.len()))
+}
