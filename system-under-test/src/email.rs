@@ -25,6 +25,26 @@ pub(crate) struct Email {
     pub(crate) body: String,
 }
 
+/// An address as given, and folded for comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Where to send.
+    pub(crate) given: String,
+    /// In lower case: providers do not tell the cases of a mailbox apart.
+    pub(crate) folded: String,
+}
+
+impl Address {
+    /// Something before and behind one `@`, without blanks and what would end a header. Only sending tells more.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let given = text.trim();
+        let (local, domain) = given.split_once('@')?;
+        let foreign = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"\\".contains(c);
+        let sound = !local.is_empty() && !domain.is_empty() && !domain.contains('@') && given.len() <= 254;
+        (sound && !given.contains(foreign)).then(|| Self { given: given.to_owned(), folded: given.to_lowercase() })
+    }
+}
+
 /// Why an email was not accepted, and whether the same request may succeed later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SendError {
@@ -141,6 +161,14 @@ mod tests {
             (422, "invalid_parameter"),
         ] {
             assert!(!is_transient(status, name), "{status} {name}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_two_sides_and_nothing_that_ends_it() {
+        assert_eq!(Address::parse(" A.b+c@X.test ").unwrap().folded, "a.b+c@x.test");
+        for bad in ["", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\r\nBcc: c@d", "A <a@b>", "a@b,c@d"] {
+            assert_eq!(Address::parse(bad), None, "{bad}");
         }
     }
 

@@ -15,6 +15,7 @@ mod email;
 mod error;
 mod http;
 mod jobs;
+mod keys;
 mod migrate;
 mod problem;
 mod seams;

@@ -12,6 +12,7 @@ use crate::defects::{self, Defect};
 use crate::error::Error;
 use crate::http::{App, router};
 use crate::jobs::{self, Work, expiry};
+use crate::keys::Keys;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
 
@@ -49,6 +50,7 @@ pub async fn serve(
         pool: pool.clone(),
         purchasing: defects::purchasing(defect),
         checkout: Checkout::new(client, settings.clone()),
+        keys: Keys::new(settings.key_secret.clone()),
         settings,
         clock,
         test_clock,

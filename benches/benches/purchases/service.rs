@@ -104,6 +104,7 @@ fn settings(database_url: &str, address: &str, mail_url: &str, jobs: Jobs) -> Re
             "DB_POOL" => CONNECTIONS.to_string(),
             "STRIPE_API_BASE" | "EMAIL_API_BASE" => mail_url.to_owned(),
             "STRIPE_API_KEY" | "EMAIL_API_KEY" | "STRIPE_WEBHOOK_SECRET" => "bench".to_owned(),
+            "KEY_SECRET" => "a secret of the bench".to_owned(),
             "SHUTDOWN_GRACE_MS" => "500".to_owned(),
             "JOB_POLL_MS" if jobs == Jobs::AtRest => "3600000".to_owned(),
             _ => return None,

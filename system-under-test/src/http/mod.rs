@@ -4,6 +4,7 @@ mod admin;
 mod credit_purchases;
 mod health;
 mod layers;
+mod onboarding;
 mod openapi;
 mod purchases;
 mod reads;
@@ -25,6 +26,7 @@ use self::openapi::Document;
 use crate::clock::Clock;
 use crate::defects::Defect;
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::seams::Purchasing;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
@@ -39,6 +41,8 @@ pub(crate) struct App {
     pub(crate) purchasing: Box<dyn Purchasing>,
     /// Stripe's API.
     pub(crate) checkout: Checkout,
+    /// What is derived from `KEY_SECRET`.
+    pub(crate) keys: Keys,
     /// The time of day.
     pub(crate) clock: Clock,
     /// Whether the clock may be moved from outside.
@@ -58,6 +62,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(credit_purchases::show))
         .routes(routes!(admin::dead_letters))
         .routes(routes!(admin::retry))
+        .routes(routes!(onboarding::create))
         .routes(routes!(webhooks::stripe))
         .routes(routes!(health::health))
         .routes(routes!(health::live))

@@ -161,6 +161,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         &["lead_id", "purchase_id"],
     ),
     entry(
+        "email_taken",
+        409,
+        "Email address taken",
+        "The address already owns a workspace. Nothing was created.",
+        "Use the API key of that workspace, or sign up with another address.",
+        &[],
+    ),
+    entry(
         "idempotency_key_in_use",
         409,
         "Idempotency key in use",

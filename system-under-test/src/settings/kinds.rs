@@ -43,6 +43,11 @@ pub(super) fn secret(expected: &str) -> Kind<Secret> {
     Kind::new(expected, |text| Some(Secret::new(text))).hidden()
 }
 
+/// A secret that other secrets are derived from.
+pub(super) fn long_secret() -> Kind<Secret> {
+    Kind::new("a random secret of 16 characters or more", |text| (text.len() >= 16).then(|| Secret::new(text))).hidden()
+}
+
 /// Several secrets, all of which count.
 pub(super) fn secrets(expected: &str) -> Kind<Vec<Secret>> {
     let parse = |text: &str| {

@@ -115,6 +115,7 @@ mod tests {
             "STRIPE_API_KEY" => "sk_hidden",
             "STRIPE_WEBHOOK_SECRET" => "whsec_hidden",
             "EMAIL_API_KEY" => "re_hidden",
+            "KEY_SECRET" => "hidden and long enough",
             _ => return None,
         };
         Some(value.to_owned())
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(error, "COMMISSION_PERCENT is \"101\", expected a whole number of percent from 0 to 100");
         assert!(with("LISTEN", "nowhere").is_err());
         assert!(with("DATABASE_URL", "").unwrap_err().to_string().starts_with("DATABASE_URL is not set"));
+        assert!(with("KEY_SECRET", "too short").is_err());
         let hidden = with("STRIPE_WEBHOOK_SECRET", ",").unwrap_err().to_string();
         assert!(hidden.contains("<secret>"), "{hidden}");
     }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Given;
-use super::kinds::{address, currency, flag, milliseconds, optional, seconds, secret, secrets, text, url, whole};
+use super::kinds::{
+    address, currency, flag, long_secret, milliseconds, optional, seconds, secret, secrets, text, url, whole,
+};
 use super::{Secret, SettingsError};
 
 /// What holds where a setting is not given.
@@ -83,6 +85,12 @@ settings! {
             "Largest request body. Stripe's events stay well below.";
         shutdown_grace: Duration = "SHUTDOWN_GRACE_MS", milliseconds(), Is("8000"),
             "Time for requests and jobs in flight: below the 10 s after which common supervisors kill.";
+    }
+    "Workspaces" {
+        key_secret: Secret = "KEY_SECRET", long_secret(), Required,
+            "What API keys and unsubscribe links are derived from, the same for all instances. Another one makes the links in sent emails useless, and lets no sign-up be repeated; keys go on working.";
+        signup_bonus_credits: i64 = "SIGNUP_BONUS_CREDITS", whole("credits", 0, 1_000_000), Is("10"),
+            "What a new workspace begins with: enough to try a cheap lead.";
     }
     "Stripe" {
         stripe_api_base: String = "STRIPE_API_BASE", url(), Is("https://api.stripe.com"),

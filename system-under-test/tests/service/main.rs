@@ -4,6 +4,7 @@ mod credits;
 mod defects;
 mod isolation;
 mod jobs;
+mod onboarding;
 mod payments;
 mod purchases;
 mod reversals;

@@ -9,6 +9,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -173,6 +174,12 @@ impl World {
         sqlx::query_scalar(sql).fetch_one(&self.operator).await.unwrap()
     }
 
+    /// Statements as the login user, who owns the schema: to break what a test wants broken.
+    pub(crate) async fn as_owner(&self, sql: &'static str) {
+        let mut connection = PgConnection::connect(&self.database.url()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    }
+
     /// Whether every balance is the sum of its entries and of its lots, none is negative, a wallet knows its
     /// debt, and the ledger sums to zero.
     pub(crate) async fn ledger_is_sound(&self) -> bool {
@@ -285,6 +292,7 @@ fn settings(database_url: &str, port: u16, providers: &str) -> Settings {
             "ALERT_HOOK_URL" => format!("{providers}/hook"),
             "STRIPE_API_KEY" | "EMAIL_API_KEY" => "key".to_owned(),
             "STRIPE_WEBHOOK_SECRET" => WEBHOOK_SECRET.to_owned(),
+            "KEY_SECRET" => "a secret of the tests".to_owned(),
             "JOB_BACKOFF_BASE_MS" => "100".to_owned(),
             "JOB_POLL_MS" => "50".to_owned(),
             "PARKED_ATTEMPTS" => "5".to_owned(),
