@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(verdict.validity, Validity::Valid, "{}", verdict.cause);
         let checks = &verdict.scenarios[0].checks;
         assert!(checks.iter().all(|check| check.evidence > 0), "{checks:#?}");
-        assert_eq!(checks.len(), 8 + 2 + 1, "the state checks, two thresholds and run.exercised");
+        assert_eq!(checks.len(), 10 + 2 + 1, "the state checks, two thresholds and run.exercised");
         assert_eq!(run.histories[0].calls.len(), 5_000);
 
         let again = Run::correct(7, 2, 5_000);

@@ -6,6 +6,7 @@ use overdraft_model::{
     manifest::{FORMAT, Lead, Manifest, Planned, Provenance, Workspace, World},
     scenario::{Load, Scenario, Workload},
     span::Span,
+    target::Promises,
 };
 
 use crate::USERS;
@@ -18,7 +19,7 @@ pub const CREDITS: i64 = 10_000_000;
 pub const ORDER: i64 = 100;
 
 /// Checks that have something to judge in such a run.
-const PROVES: [&str; 8] = [
+const PROVES: [&str; 10] = [
     "credits.conserved",
     "credits.never-negative",
     "leads.capacity",
@@ -27,6 +28,8 @@ const PROVES: [&str; 8] = [
     "acknowledged.durable",
     "paid.delivered",
     "webhooks.authentic",
+    "history.linearizable",
+    "sessions.consistent",
 ];
 
 /// Tables that the target maps.
@@ -53,6 +56,7 @@ pub fn manifest(seed: u64) -> Manifest {
         },
         scenarios: Vec::new(),
         skip: BTreeMap::new(),
+        promises: Promises::default(),
         mapped: MAPPED.map(str::to_owned).to_vec(),
     }
 }

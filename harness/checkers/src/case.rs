@@ -163,6 +163,13 @@ impl<'a> Case<'a> {
         &self.evidence.provider
     }
 
+    /// Whether the target does not promise a check, by its own name or by its family's (`credits.*`).
+    pub(crate) fn skips(&self, id: &str) -> bool {
+        let family = id.split_once('.').map(|(family, _)| format!("{family}.*"));
+        let skip = &self.manifest.skip;
+        skip.contains_key(id) || family.is_some_and(|family| skip.contains_key(&family))
+    }
+
     /// Whether the target was quiet when its state was read, so that two tables can be held together.
     pub(crate) fn quiet(&self) -> bool {
         self.evidence.settled.quiescent

@@ -108,6 +108,30 @@ pub static CHECKS: &[CheckInfo] = &[
                  older than the tolerance, check `livemode` and `payment_status`.",
     },
     CheckInfo {
+        id: "history.linearizable",
+        title: "The answers fit into one order",
+        promise: "for each account and each lead, all answers fit one order in which nothing precedes what had ended before it was asked",
+        how: "Wing, Gong and Lowe's search. Leads are counters with a limit: a purchase takes one, `lead_sold_out` is \
+              said only when all are taken. Accounts are debited by purchases and credited by grants, refuse only what \
+              they do not hold, and hold every balance that was told. What took effect is taken from the rows, when it \
+              can have from the calls. A sold_count may be old unless the target promises otherwise. Partners, and \
+              workspaces whose credits moved for reasons that no call tells, are left out.",
+        incident: "Jepsen's report on etcd 3.4.3 and its peers: locks, reads and counters that were right in the end and \
+                   wrong on the way.",
+        remedy: "Read and change a balance in one statement or under one lock, answer from the row that was written, \
+                 and never read money from a copy that lags behind.",
+    },
+    CheckInfo {
+        id: "sessions.consistent",
+        title: "A client sees what it has done and seen",
+        promise: "each client sees its own purchases, and no balance that is older than one it has seen",
+        how: "Each client alone: its purchases and the balances it was told, in its own order; others' purchases, and \
+              credits, it may see at any time after they were asked for, or never. An account whose whole history fits \
+              one order needs no second look. A balance that nothing explains is for other checks to tell.",
+        incident: "Read replicas behind a load balancer: a customer pays, sees the old balance, and pays again.",
+        remedy: "Read balances where they are written, or pin a client to a copy that has its last write.",
+    },
+    CheckInfo {
         id: "flow.expected",
         title: "The case went as it says",
         promise: "each step of the case is answered as it must be, and in the end there is what it says there is",

@@ -125,14 +125,20 @@ impl<'a> Entries<'a> {
 /// caller decides which of them it cannot do without. None if no account belongs to any of the workspaces:
 /// then it is the target file that is wrong, not the target.
 pub(crate) fn books<'a>(case: &Case<'a>, entries: Option<&Entries<'a>>) -> Option<Vec<Book<'a>>> {
-    let world = case.world();
+    let mut books = moves(case);
+    add_accounts(case, entries, &mut books);
+    let books: Vec<_> = books.into_values().collect();
+    books.iter().any(|book| !book.accounts.is_empty()).then_some(books)
+}
+
+/// Every workspace's book without what it owns: only what moved its credits. Needs no table at all.
+pub(crate) fn moves<'a>(case: &Case<'a>) -> BTreeMap<&'a str, Book<'a>> {
     let mut books: BTreeMap<&str, Book<'a>> = BTreeMap::new();
-    for workspace in &world.workspaces {
+    for workspace in &case.world().workspaces {
         let opening = i128::from(workspace.credits);
         books.insert(&workspace.name, Book { workspace: &workspace.name, opening, ..Book::default() });
     }
     add_moves(case, &mut books);
-    add_accounts(case, entries, &mut books);
     let (with, given) = books
         .values()
         .filter(|book| book.opening > 0)
@@ -140,8 +146,7 @@ pub(crate) fn books<'a>(case: &Case<'a>, entries: Option<&Entries<'a>>) -> Optio
     for book in books.values_mut() {
         book.opening_is_a_gift = given * 2 > with;
     }
-    let books: Vec<_> = books.into_values().collect();
-    books.iter().any(|book| !book.accounts.is_empty()).then_some(books)
+    books
 }
 
 fn add_moves<'a>(case: &Case<'a>, books: &mut BTreeMap<&str, Book<'a>>) {

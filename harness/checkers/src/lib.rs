@@ -18,16 +18,19 @@
 //! | [`catalogue`] | what each check means, how it is checked, which incident it would have caught |
 //! | `checks` | one file per check |
 //! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
+//! | `effects`, `balances` | what took effect and when it can have; what each account went through |
 //! | `ledger` | sums per workspace, from the books of three keepers |
 //! | [`linearizable`] | linearizability of any history against any sequential specification |
 //! | `trial` | from what a check saw to its verdict: the rules above |
 //! | `measure` | latencies, concurrency, races, faults, errors |
 //! | `story`, `rows`, `words`, `money` | how a finding is told |
 
+mod balances;
 mod case;
 pub mod catalogue;
 mod checks;
 mod counted;
+mod effects;
 mod judge;
 mod ledger;
 pub mod linearizable;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::scenario::Scenario;
+use crate::{scenario::Scenario, target::Promises};
 
 /// The version of the files in a run folder. A folder of another version is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -22,6 +22,9 @@ pub struct Manifest {
     pub scenarios: Vec<Planned>,
     /// Checks that the target does not promise: id to reason.
     pub skip: BTreeMap<String, String>,
+    /// What the target promises beyond the checks.
+    #[serde(default, skip_serializing_if = "Promises::is_default")]
+    pub promises: Promises,
     /// Evidence tables that the target file maps, by name.
     pub mapped: Vec<String>,
 }

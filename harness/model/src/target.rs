@@ -24,6 +24,9 @@ pub struct Target {
     /// never as valid.
     #[serde(default)]
     pub skip: BTreeMap<String, String>,
+    /// Promises beyond those that every target makes.
+    #[serde(default, skip_serializing_if = "Promises::is_default")]
+    pub promises: Promises,
     /// Where instances run, or how to start them.
     pub service: Service,
     /// What to prepare in the database before instances start.
@@ -50,6 +53,34 @@ pub struct Target {
     /// The SQL that reads the evidence.
     #[serde(default)]
     pub evidence: EvidenceQueries,
+}
+
+/// What a target promises beyond the checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promises {
+    /// How old a lead's sold_count may be that a read is told.
+    #[serde(default)]
+    pub sold_count: Freshness,
+}
+
+impl Promises {
+    /// Whether it is nothing beyond the usual.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How old what is read may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Freshness {
+    /// As old as it likes, as from a cache; only never from the future.
+    #[default]
+    Stale,
+    /// What was true at some moment between question and answer.
+    Linearizable,
 }
 
 /// The service's instances.

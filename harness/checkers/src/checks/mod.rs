@@ -5,10 +5,12 @@ pub(crate) mod credits_conserved;
 pub(crate) mod credits_never_negative;
 pub(crate) mod effects_at_most_once;
 pub(crate) mod flow_expected;
+pub(crate) mod history_linearizable;
 pub(crate) mod leads_capacity;
 pub(crate) mod paid_delivered;
 pub(crate) mod purchase_atomic;
 pub(crate) mod run_exercised;
+pub(crate) mod sessions;
 pub(crate) mod thresholds;
 pub(crate) mod webhooks_authentic;
 
@@ -27,5 +29,7 @@ pub(crate) const STATE: &[(&str, Check)] = &[
     (acknowledged_durable::ID, acknowledged_durable::check),
     (paid_delivered::ID, paid_delivered::check),
     (webhooks_authentic::ID, webhooks_authentic::check),
+    (history_linearizable::ID, history_linearizable::check),
+    (sessions::ID, sessions::check),
     (flow_expected::ID, flow_expected::check),
 ];

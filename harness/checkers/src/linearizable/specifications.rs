@@ -116,7 +116,7 @@ impl Specification for KeyValue {
 /// A counter that never exceeds its limit: how often something was sold of which there is so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounded {
-    /// How far it may count; none for without end.
+    /// How far it may count; none where that is not known, so that a refusal says nothing.
     pub limit: Option<i64>,
 }
 
@@ -145,7 +145,7 @@ impl Specification for Bounded {
         let full = self.limit.is_some_and(|limit| *count >= limit);
         match call {
             BoundedCall::Take if !full => next.push(count + 1),
-            BoundedCall::Full if full => next.push(*count),
+            BoundedCall::Full if full || self.limit.is_none() => next.push(*count),
             BoundedCall::Read if answer.is_none_or(|answer| answer == count) => next.push(*count),
             BoundedCall::Take | BoundedCall::Full | BoundedCall::Read => {}
         }
@@ -165,7 +165,7 @@ impl Specification for Bounded {
 pub struct Account {
     /// What stands on it at first.
     pub opening: i64,
-    /// Below this it refuses to go; none for never.
+    /// Below this it refuses to go; none where that is not known, so that a refusal says nothing.
     pub floor: Option<i64>,
 }
 

@@ -3,6 +3,7 @@
 mod golden;
 mod measured;
 mod order;
+mod ordered;
 mod semantics;
 mod shop;
 mod stories;

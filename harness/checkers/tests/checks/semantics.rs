@@ -159,7 +159,7 @@ fn a_debit_that_was_given_back_is_no_loss() {
     let op = shop.ask(2, buy("buyer-2", &["lead-2"], "saga"));
     shop.transfer("hold", &[("buyer-2", -100), ("platform", 100)]);
     shop.transfer("release", &[("buyer-2", 100), ("platform", -100)]);
-    shop.fail(op, 409, "lead_sold_out");
+    shop.fail(op, 409, "conflict");
     assert_all_valid(shop);
 }
 

@@ -11,6 +11,7 @@ use overdraft_model::{
     operation::{Answer, Forgery, Operation, Outcome, PayBy},
     scenario::{Load, Scenario, Workload},
     span::Span,
+    target::Promises,
     verdict::{CheckVerdict, Verdict},
 };
 use serde_json::{Value, json};
@@ -337,6 +338,7 @@ fn manifest(proves: &[&str]) -> Manifest {
         provenance: provenance(),
         scenarios: vec![Planned { scenario, world, script: "0".into() }],
         skip: BTreeMap::new(),
+        promises: Promises::default(),
         mapped: tables.iter().map(|table| (*table).to_owned()).collect(),
     }
 }

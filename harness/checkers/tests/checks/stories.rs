@@ -30,6 +30,8 @@ pub fn all() -> Vec<Story> {
         durable(),
         delivered(),
         authentic(),
+        linearizable(),
+        sessions(),
         expected(),
         errors(),
         latency(),
@@ -77,7 +79,7 @@ fn expected() -> Story {
             { "say": "the late one has all its credits", "that": "balance", "of": "buyer-2", "at_least": 500 },
         ],
     });
-    story("flow.expected", &[], move |shop, bad| {
+    story("flow.expected", &["history.linearizable"], move |shop, bad| {
         shop.scenario().workload = Workload::Flow(serde_json::from_value(flow.clone()).unwrap());
         shop.event(Body::Step { step: 0, operations: vec![1, 2, 3] });
         let op = shop.ask(2, buy("buyer-2", &["flash-1"], "late"));
@@ -91,7 +93,7 @@ fn expected() -> Story {
 
 /// Bad: six purchases of 100 from 500. The books add up all the same.
 fn never_negative() -> Story {
-    story("credits.never-negative", &[], |shop, bad| {
+    story("credits.never-negative", &["history.linearizable"], |shop, bad| {
         for number in 1..=if bad { 6 } else { 5 } {
             let lead = format!("drain-{number}");
             let mut offered = shop.manifest.scenarios[0].world.leads[1].clone();
@@ -106,7 +108,7 @@ fn never_negative() -> Story {
 
 /// Bad: a second buyer of the exclusive lead, counted and paid like the first.
 fn capacity() -> Story {
-    story("leads.capacity", &[], |shop, bad| {
+    story("leads.capacity", &["history.linearizable"], |shop, bad| {
         shop.buys("buyer-2", "lead-2", "second");
         if bad {
             shop.buys("buyer-2", "flash-1", "late");
@@ -116,7 +118,7 @@ fn capacity() -> Story {
 
 /// Bad: the purchase failed after its debit, and the debit stayed.
 fn atomic() -> Story {
-    story("purchase.atomic", &["credits.conserved"], |shop, bad| {
+    story("purchase.atomic", &["credits.conserved", "history.linearizable"], |shop, bad| {
         let op = shop.ask(2, buy("buyer-2", &["lead-2"], "half"));
         shop.lost(op);
         if bad {
@@ -175,6 +177,29 @@ fn authentic() -> Story {
     })
 }
 
+/// Bad: another client of the same workspace reads the balance from a copy that lags behind. Each of the two sees
+/// time go forward, and together they see it go back.
+fn linearizable() -> Story {
+    story("history.linearizable", &[], |shop, bad| {
+        shop.buys("buyer-2", "lead-2", "seen");
+        for balance in [if bad { 500 } else { 400 }, 400] {
+            let op = shop.ask(12, Operation::ReadBalance { workspace: "buyer-2".into() });
+            shop.answer(op, Outcome::Ok, told(200, json!({ "balance": balance })));
+        }
+    })
+}
+
+/// Bad: the client that bought reads the old balance.
+fn sessions() -> Story {
+    story("sessions.consistent", &["history.linearizable"], |shop, bad| {
+        shop.buys("buyer-2", "lead-2", "mine");
+        for balance in [400, if bad { 500 } else { 400 }] {
+            let op = shop.ask(2, Operation::ReadBalance { workspace: "buyer-2".into() });
+            shop.answer(op, Outcome::Ok, told(200, json!({ "balance": balance })));
+        }
+    })
+}
+
 /// Bad: one purchase in five was answered 500.
 fn errors() -> Story {
     story("errors.purchase", &[], |shop, bad| {
@@ -183,7 +208,7 @@ fn errors() -> Story {
         let op = shop.ask(3, buy("buyer-3", &["lead-3"], "shaky"));
         match bad {
             true => shop.answer(op, Outcome::Info, Answer { status: Some(500), ..Answer::default() }),
-            false => shop.fail(op, 402, "insufficient_credits"),
+            false => shop.fail(op, 400, "invalid_request"),
         }
     })
 }

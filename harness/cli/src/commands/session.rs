@@ -187,6 +187,7 @@ impl<'a> Session<'a> {
             },
             scenarios: plan.scenarios.clone(),
             skip: plan.target.target.skip.clone(),
+            promises: plan.target.target.promises,
             mapped: target::mapped(&plan.target.target),
         }
     }
