@@ -19,19 +19,27 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(15);
 /// Connections of the job queue itself: fetch, complete, heartbeat and sweep seldom coincide.
 const QUEUE_POOL: u32 = 4;
+/// Connections of the rate limits. Each call is a fraction of a millisecond, and many at once would only queue for the
+/// same rows.
+const LIMITS_POOL: u32 = 4;
 
-/// The pool of requests and job handlers: each connection acts as `marketplace_app`.
-pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
+/// How a connection works that serves requests: it acts as `marketplace_app`.
+fn service_options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
     let timeout = settings.request_timeout.as_millis().to_string();
-    let options =
-        PgConnectOptions::from_str(settings.database_url.expose())?.application_name("overdraft-reference").options([
-            ("role", "marketplace_app"),
-            // Every statement is a call by key. Planning it for its values again and again finds the
-            // same plan, and costs a third of a purchase.
-            ("plan_cache_mode", "force_generic_plan"),
-            ("statement_timeout", timeout.as_str()),
-            ("idle_in_transaction_session_timeout", timeout.as_str()),
-        ]);
+    let options = PgConnectOptions::from_str(settings.database_url.expose())?;
+    Ok(options.application_name("overdraft-reference").options([
+        ("role", "marketplace_app"),
+        // Every statement is a call by key. Planning it for its values again and again finds the
+        // same plan, and costs a third of a purchase.
+        ("plan_cache_mode", "force_generic_plan"),
+        ("statement_timeout", timeout.as_str()),
+        ("idle_in_transaction_session_timeout", timeout.as_str()),
+    ]))
+}
+
+/// The pool of requests and job handlers.
+pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
+    let options = service_options(settings)?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.db_pool)
         .min_connections(settings.db_pool)
@@ -48,6 +56,17 @@ pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Er
         Err(error) => return Err(error),
     }
     Ok(pool)
+}
+
+/// The pool of the rate limits, opened when it is first needed. Its commits do not wait for the disk: what a crash
+/// of the database makes it forget is part of a budget of a minute.
+pub(crate) fn limits_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
+    let options = service_options(settings)?.options([("synchronous_commit", "off")]);
+    let pool = PgPoolOptions::new()
+        .max_connections(LIMITS_POOL)
+        .acquire_timeout(settings.db_acquire_timeout)
+        .test_before_acquire(false);
+    Ok(pool.connect_lazy_with(options))
 }
 
 /// The pool of the job queue, as the login user, which owns the queue's tables.

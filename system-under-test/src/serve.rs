@@ -1,17 +1,18 @@
 //! One instance: HTTP and worker in one process, started together and stopped together.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::database::{queue_pool, service_pool};
+use crate::database::{limits_pool, queue_pool, service_pool};
 use crate::defects::{self, Defect};
 use crate::error::Error;
-use crate::http::{App, router};
-use crate::jobs::{self, Work, expiry};
+use crate::http::{App, Limits, router};
+use crate::jobs::{self, Work, expiry, ticker};
 use crate::keys::Keys;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
@@ -46,9 +47,11 @@ pub async fn serve(
     let client = reqwest::Client::builder().timeout(settings.provider_timeout).build()?;
     let mailer = defects::mailer(defect, client.clone(), settings.clone());
     let work = Work::new(pool.clone(), settings.clone(), client.clone(), mailer, clock.clone());
+    let (limits, sweep) = (Limits::new(limits_pool(&settings)?), settings.rate_limit_sweep);
     let app = Arc::new(App {
         pool: pool.clone(),
         purchasing: defects::purchasing(defect),
+        limits: limits.clone(),
         checkout: Checkout::new(client, settings.clone()),
         keys: Keys::new(settings.key_secret.clone()),
         settings,
@@ -65,7 +68,13 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let expiry = tokio::spawn(expiry::run(work.clone(), stop.clone()));
     let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
-    let server = axum::serve(listener, router(app)?).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let sweeper = ticker::every("rate limits", sweep, stop.clone(), move || {
+        let limits = limits.clone();
+        async move { limits.forget().await }
+    });
+    tokio::spawn(sweeper);
+    let service = router(app)?.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
 
     let served = tokio::select! {

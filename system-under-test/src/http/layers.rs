@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use uuid::Uuid;
 
 use super::App;
+use super::limits::Standing;
 use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,13 +37,17 @@ pub(crate) async fn envelope(State(app): State<Arc<App>>, mut request: Request, 
 
     let answered = tokio::time::timeout(app.settings.request_timeout, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| Problem::timed_out().into_response());
+    let standing = response.extensions().get::<Standing>().copied();
+    let workspace_id = response.extensions().get::<Workspace>().map(|w| w.0.to_string());
     if let Some(problem) = problem_of(&mut response).await {
         response = problem.render(&id);
+    }
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let workspace_id = response.extensions().get::<Workspace>().map(|w| w.0.to_string());
     tracing::info!(
         request_id = id,
         workspace_id,

@@ -4,6 +4,7 @@ mod admin;
 mod credit_purchases;
 mod health;
 mod layers;
+mod limits;
 mod onboarding;
 mod openapi;
 mod purchases;
@@ -22,6 +23,7 @@ use sqlx::PgPool;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::limits::Limits;
 use self::openapi::Document;
 use crate::clock::Clock;
 use crate::defects::Defect;
@@ -39,6 +41,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     /// How leads are bought.
     pub(crate) purchasing: Box<dyn Purchasing>,
+    /// Who may call how often.
+    pub(crate) limits: Limits,
     /// Stripe's API.
     pub(crate) checkout: Checkout,
     /// What is derived from `KEY_SECRET`.
@@ -63,6 +67,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(admin::dead_letters))
         .routes(routes!(admin::retry))
         .routes(routes!(onboarding::create))
+        .routes(routes!(limits::overrides::put, limits::overrides::end))
         .routes(routes!(webhooks::stripe))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
@@ -88,6 +93,7 @@ pub(crate) fn router(app: Arc<App>) -> Result<Router, Error> {
         .method_not_allowed_fallback(layers::no_such_route)
         .layer(Extension(document))
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
+        .layer(from_fn_with_state(app.clone(), limits::limit))
         .layer(from_fn_with_state(app.clone(), layers::envelope))
         .with_state(app);
     Ok(router)

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::limits::LimitKind;
 use crate::problem::{Kind, kind};
 
 /// Where the document is.
@@ -25,11 +26,15 @@ const PAGE: &str = "/docs";
 /// The extension in which a handler names its own errors, and in which the document lists all of them.
 const PROBLEMS: &str = "x-problems";
 
+/// The extension that names the kind of rate limit; null for what is not limited.
+const LIMIT: &str = "x-rate-limit";
+
 const ABOUT: &str = "\
 A lead marketplace: workspaces buy credits with money and leads with credits.\n\n\
 A write repeated with the same `Idempotency-Key` and body has one effect and the same answer. Every error is \
 `application/problem+json` (RFC 9457) with a `code` to decide by; each operation lists its codes in `x-problems`. \
-Times are RFC 3339 in UTC, amounts are whole credits or cents.";
+Requests are limited per minute, workspace and kind (`x-rate-limit`); the headers `RateLimit` and `RateLimit-Policy` \
+tell what is left. Times are RFC 3339 in UTC, amounts are whole credits or cents.";
 
 /// The document as it is served.
 #[derive(Clone)]
@@ -45,10 +50,11 @@ impl Document {
             "member": { "type": "http", "scheme": "bearer", "description": "The API key of a member of a workspace." },
             "staff": { "type": "http", "scheme": "bearer", "description": "The API key of a member of the staff." },
         });
-        let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
-        for operation in items.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-            if operation.get("responses").is_some() {
-                complete_operation(operation);
+        for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                if let Ok(method) = method.to_uppercase().parse() {
+                    complete_operation(operation, LimitKind::of(&method, path));
+                }
             }
         }
         Ok(Self(Arc::new(document)))
@@ -74,8 +80,9 @@ pub(super) async fn errors() -> ([(HeaderName, &'static str); 1], String) {
     ([(CONTENT_TYPE, "text/markdown; charset=utf-8")], crate::problem::errors())
 }
 
-fn complete_operation(operation: &mut Value) {
-    let codes = codes(operation);
+fn complete_operation(operation: &mut Value, limit: Option<LimitKind>) {
+    operation[LIMIT] = json!(limit.map(LimitKind::name));
+    let codes = codes(operation, limit);
     if codes.contains(&"idempotency_key_missing") {
         let parameters = operation.as_object_mut().map(|o| o.entry("parameters").or_insert_with(|| json!([])));
         if let Some(Value::Array(parameters)) = parameters {
@@ -93,10 +100,13 @@ fn complete_operation(operation: &mut Value) {
 }
 
 /// Every code that an operation can answer with, in the order of the catalogue.
-fn codes(operation: &Value) -> Vec<&'static str> {
+fn codes(operation: &Value, limit: Option<LimitKind>) -> Vec<&'static str> {
     let own = operation[PROBLEMS].as_array().into_iter().flatten().filter_map(Value::as_str);
     let mut codes: Vec<&str> = own.collect();
     codes.extend(["internal_error", "database_unavailable", "request_timeout"]);
+    if limit.is_some() {
+        codes.push("rate_limited");
+    }
     let needs =
         |scheme: &str| operation["security"].as_array().is_some_and(|all| all.iter().any(|s| s.get(scheme).is_some()));
     if needs("member") || needs("staff") {
@@ -224,6 +234,9 @@ mod tests {
             for code in ["internal_error", "database_unavailable", "request_timeout"] {
                 assert!(codes.contains(&code), "{name} does not state {code}");
             }
+            let exempt = ["/health", "/webhooks"].iter().any(|path| name.contains(path));
+            assert_eq!(codes.contains(&"rate_limited"), !exempt, "{name}");
+            assert_eq!(operation[LIMIT].is_string(), !exempt, "{name}");
             let secured = operation.get("security").is_some();
             assert_eq!(secured, codes.contains(&"unauthorized"), "{name}");
             let v1 = name.contains(" /v1/") && !name.ends_with(DOCUMENT);

@@ -26,16 +26,15 @@ impl<S: Sync> FromRequestParts<S> for KeyHash {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .map(str::trim)
-            .filter(|key| !key.is_empty())
-            .map(|key| Self(Sha256::digest(key.as_bytes()).to_vec()))
-            .ok_or_else(Problem::unauthorized)
+        key_hash(&parts.headers).map(Self).ok_or_else(Problem::unauthorized)
     }
+}
+
+/// SHA-256 of the API key, if there is one.
+pub(super) fn key_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let key = value.strip_prefix("Bearer ")?.trim();
+    (!key.is_empty()).then(|| Sha256::digest(key.as_bytes()).to_vec())
 }
 
 /// The idempotency key, bare or as the quoted string of the IETF draft.

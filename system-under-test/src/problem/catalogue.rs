@@ -145,6 +145,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         &["lead_id"],
     ),
     entry(
+        "override_not_found",
+        404,
+        "No such override",
+        "The workspace has the limit of the settings for this kind of request.",
+        "There is nothing to end.",
+        &[],
+    ),
+    entry(
         "route_not_found",
         404,
         "No such endpoint",
@@ -152,6 +160,7 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         "See the OpenAPI document at `/v1/openapi.json`.",
         &[],
     ),
+    entry("workspace_not_found", 404, "No such workspace", "No workspace has this id.", "Check the id.", &[]),
     entry(
         "already_purchased",
         409,
@@ -199,6 +208,15 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         "The key was used for another endpoint or another body. Nothing was done.",
         "Use a new key for a new request.",
         &[],
+    ),
+    entry(
+        "rate_limited",
+        429,
+        "Too many requests",
+        "The caller has used up its budget for this kind of request, which flows back evenly over a minute. Nothing \
+         was done.",
+        "Wait `retry_after` seconds, as the header `Retry-After` says; `RateLimit` on every answer tells what is left.",
+        &["kind", "limit", "retry_after"],
     ),
     INTERNAL,
     entry(

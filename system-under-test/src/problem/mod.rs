@@ -26,6 +26,7 @@ pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("applicati
 pub(crate) struct Problem {
     kind: &'static Kind,
     detail: String,
+    more: Map<String, Value>,
     retry_after: Option<u64>,
 }
 
@@ -37,7 +38,18 @@ impl Problem {
             tracing::error!(code, "the catalogue of errors does not know this code");
             &catalogue::INTERNAL
         });
-        Self { kind, detail: detail.to_owned(), retry_after: None }
+        Self { kind, detail: detail.to_owned(), more: Map::new(), retry_after: None }
+    }
+
+    /// Adds a member to the body; the catalogue names those of each code.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says after how many seconds it is worth trying again.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// 400: the request is not understood.
@@ -86,8 +98,7 @@ impl Problem {
     /// 503: the database is away. The outcome is unknown; the same key may be used again.
     pub(crate) fn database_unavailable() -> Self {
         let detail = "The request may or may not have been carried out. Try again with the same key.";
-        let problem = Self::new("database_unavailable", detail);
-        Self { retry_after: Some(1), ..problem }
+        Self::new("database_unavailable", detail).after(1)
     }
 
     /// 504: the request took too long. The outcome is unknown; the same key may be used again.
@@ -110,7 +121,7 @@ impl Problem {
     /// Writes the error for a request.
     pub(crate) fn render(&self, request_id: &str) -> Response<Body> {
         let kind = self.kind;
-        let body: Map<String, Value> = [
+        let mut body: Map<String, Value> = [
             ("type", json!(kind.uri())),
             ("title", json!(kind.title)),
             ("status", json!(kind.status)),
@@ -123,6 +134,7 @@ impl Problem {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+        body.extend(self.more.clone());
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         *response.status_mut() = self.status();
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::network::Network;
 
 /// A text's value; `None` if the text is not acceptable.
 type Parse<T> = Box<dyn Fn(&str) -> Option<T>>;
@@ -97,6 +98,13 @@ pub(super) fn milliseconds() -> Kind<Duration> {
 pub(super) fn seconds() -> Kind<Duration> {
     let Kind { expected, parse, .. } = whole("s", 1, 86_400_u64);
     Kind::new(expected, move |text| parse(text).map(Duration::from_secs))
+}
+
+/// Ranges of addresses; none, if nothing is given.
+pub(super) fn networks() -> Kind<Vec<Network>> {
+    let parse = |text: &str| text.split(',').map(|part| part.trim().parse().ok()).collect();
+    let kind = Kind::new("addresses or networks such as 10.0.0.0/8, separated by commas", parse);
+    Kind { absent: Some(Vec::new), ..kind }
 }
 
 /// Yes or no.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Given;
 use super::kinds::{
-    address, currency, flag, long_secret, milliseconds, optional, seconds, secret, secrets, text, url, whole,
+    address, currency, flag, long_secret, milliseconds, networks, optional, seconds, secret, secrets, text, url, whole,
 };
 use super::{Secret, SettingsError};
+use crate::network::Network;
 
 /// What holds where a setting is not given.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +92,20 @@ settings! {
             "What API keys and unsubscribe links are derived from, the same for all instances. Another one makes the links in sent emails useless, and lets no sign-up be repeated; keys go on working.";
         signup_bonus_credits: i64 = "SIGNUP_BONUS_CREDITS", whole("credits", 0, 1_000_000), Is("10"),
             "What a new workspace begins with: enough to try a cheap lead.";
+    }
+    "Rate limits" {
+        rate_limit_reads: i32 = "RATE_LIMIT_READS", whole("requests per minute", 0, 1_000_000), Is("100"),
+            "What changes nothing, per workspace (or address, without a valid key). 0 for no limit; so are the next three.";
+        rate_limit_writes: i32 = "RATE_LIMIT_WRITES", whole("requests per minute", 0, 1_000_000), Is("30"),
+            "What changes something, the next two apart: more than a person does.";
+        rate_limit_purchases: i32 = "RATE_LIMIT_PURCHASES", whole("requests per minute", 0, 1_000_000), Is("10"),
+            "Purchases of leads. A purchase can name a hundred leads.";
+        rate_limit_credit_purchases: i32 = "RATE_LIMIT_CREDIT_PURCHASES", whole("requests per minute", 0, 1_000_000), Is("5"),
+            "Purchases of credits: each is a call to Stripe, and a tester of stolen cards needs many.";
+        trusted_proxies: Vec<Network> = "TRUSTED_PROXIES", networks(), Nothing,
+            "Proxies whose X-Forwarded-For counts. Without any, the other end of the connection is the caller.";
+        rate_limit_sweep: Duration = "RATE_LIMIT_SWEEP_MS", milliseconds(), Is("60000"),
+            "How often budgets that are whole again are forgotten: a budget is whole after a minute.";
     }
     "Stripe" {
         stripe_api_base: String = "STRIPE_API_BASE", url(), Is("https://api.stripe.com"),

@@ -38,6 +38,7 @@ async fn the_service_s_role_reads_only_its_tenant_and_writes_nothing() {
     assert_eq!(unforced, 0);
     let open: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM information_schema.role_table_grants WHERE table_schema = 'public'
+           AND table_name <> 'rate_limits'
            AND (grantee = 'marketplace_app' AND privilege_type <> 'SELECT'
              OR grantee LIKE 'marketplace%' AND privilege_type IN ('DELETE', 'TRUNCATE'))",
     )

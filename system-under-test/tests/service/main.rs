@@ -2,8 +2,10 @@
 
 mod credits;
 mod defects;
+mod document;
 mod isolation;
 mod jobs;
+mod limits;
 mod onboarding;
 mod payments;
 mod purchases;

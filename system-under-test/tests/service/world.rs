@@ -39,6 +39,11 @@ pub(crate) struct Tenant {
 impl World {
     /// Starts it all; with a defect, in both instances and the database.
     pub(crate) async fn start(defect: Option<Defect>) -> Self {
+        Self::start_with(defect, &[]).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn start_with(defect: Option<Defect>, given: &[(&str, &str)]) -> Self {
         let database = Database::create().await;
         let url = database.url();
         // Twice, and at once: migrating is safe to repeat and to race.
@@ -62,7 +67,7 @@ impl World {
         let (mut instances, mut serving) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let settings = settings(&url, port, &providers);
+            let settings = settings(&url, port, &providers, given);
             let stopped = stop.clone().cancelled_owned();
             let options = ServeOptions { defect, test_clock: true };
             serving.push(tokio::spawn(async move { serve(settings, options, stopped).await.unwrap() }));
@@ -200,7 +205,17 @@ impl World {
             && self.count("SELECT coalesce(sum(amount), 0)::bigint FROM entries").await == 0
     }
 
-    /// Sends a request to instance `n`.
+    /// The database's URL, as the login user.
+    pub(crate) fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// The base URL of instance `n`.
+    pub(crate) fn instance(&self, n: usize) -> &str {
+        &self.instances[n % self.instances.len()]
+    }
+
+    /// Sends a request to instance `n`; an empty key is none.
     pub(crate) async fn send(
         &self,
         n: usize,
@@ -215,7 +230,7 @@ impl World {
         if !idempotency.is_empty() {
             request = request.header("Idempotency-Key", idempotency);
         }
-        if method == "POST" {
+        if method == "POST" || method == "PUT" {
             request = request.body(body.to_string());
         }
         request.send().await.unwrap()
@@ -283,8 +298,11 @@ impl World {
     }
 }
 
-fn settings(database_url: &str, port: u16, providers: &str) -> Settings {
+fn settings(database_url: &str, port: u16, providers: &str, given: &[(&str, &str)]) -> Settings {
     let value = |name: &str| {
+        if let Some((_, value)) = given.iter().find(|(known, _)| *known == name) {
+            return Some((*value).to_owned());
+        }
         Some(match name {
             "DATABASE_URL" => database_url.to_owned(),
             "LISTEN" => format!("127.0.0.1:{port}"),
@@ -297,6 +315,8 @@ fn settings(database_url: &str, port: u16, providers: &str) -> Settings {
             "JOB_POLL_MS" => "50".to_owned(),
             "PARKED_ATTEMPTS" => "5".to_owned(),
             "EXPIRY_TICK_MS" => "50".to_owned(),
+            // Only the tests of the limits are slowed down by them.
+            name if name.starts_with("RATE_LIMIT_") && !name.ends_with("_MS") => "0".to_owned(),
             _ => return None,
         })
     };
