@@ -17,7 +17,7 @@ GRANT INSERT ON workspaces, members, accounts, sign_ups TO marketplace_money;
 -- '{api_key}' in the body stands for what the service derives again at each answer.
 CREATE FUNCTION sign_up(p_workspace uuid, p_member uuid, p_api_key_hash bytea, p_key text,
                         p_request_hash bytea, p_name text, p_email text, p_folded text, p_bonus bigint,
-                        p_request_id text, p_now timestamptz) RETURNS answer
+                        p_request_id text, p_now timestamptz, p_lifetime_days integer) RETURNS answer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_answer answer := answered(p_workspace, p_key, p_request_hash, p_request_id);
@@ -37,7 +37,8 @@ BEGIN
     VALUES (p_member, p_workspace, p_email, 'admin', p_api_key_hash, p_now);
     INSERT INTO accounts (workspace_id, kind) VALUES (p_workspace, 'credits');
     IF p_bonus > 0 THEN
-        PERFORM grant_credits(p_workspace, p_bonus, 'signup_bonus_' || p_workspace);
+        PERFORM grant_credits(p_workspace, p_bonus, 'signup_bonus_' || p_workspace, p_now, 'earned',
+                              p_lifetime_days);
     END IF;
     PERFORM queue_email(p_workspace, 'welcome_' || p_workspace, 'welcome', p_email,
         'Welcome to the marketplace',
@@ -50,5 +51,5 @@ BEGIN
     RETURN v_answer;
 END $$;
 GRANT EXECUTE ON FUNCTION
-    sign_up(uuid, uuid, bytea, text, bytea, text, text, text, bigint, text, timestamptz)
+    sign_up(uuid, uuid, bytea, text, bytea, text, text, text, bigint, text, timestamptz, integer)
 TO marketplace_app;

@@ -28,12 +28,6 @@ GRANT USAGE ON SCHEMA public TO marketplace_app, marketplace_money, marketplace_
 GRANT EXECUTE ON FUNCTION
     current_workspace(), enter_workspace(bytea),
     purchase(bytea, text, bytea, uuid[], integer, text, text, timestamptz, integer),
-    receive_webhook(text, text, jsonb), webhook_to_process(bigint), ignore_webhook(bigint),
-    webhook_failed(bigint, text, boolean, integer, timestamptz),
-    email_to_send(uuid), email_sent(uuid, text),
-    email_failed(uuid, text, boolean, integer, timestamptz),
-    alert_to_post(uuid), alert_done(uuid, text),
-    list_dead_letters(bytea, integer, timestamptz, uuid), retry_dead_letter(bytea, uuid),
     read_balance(bytea, timestamptz), read_leads(bytea, uuid, uuid, integer),
     read_purchases(bytea, timestamptz, uuid, integer), read_credit_purchase(bytea, uuid)
 TO marketplace_app;

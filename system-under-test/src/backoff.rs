@@ -3,6 +3,16 @@
 use std::time::Duration;
 
 use rand::Rng;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// The longest wait that a provider can ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long a provider asks us to wait, in whole seconds as `Retry-After` tells it.
+pub(crate) fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
 
 /// Base and cap of the waits; the n-th wait is `base * 2^(n-1)`, at most `cap`, times 0.5 to 1.
 ///
@@ -21,9 +31,9 @@ impl Backoff {
         self.longest_after(failures).mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 
-    /// The wait after `failures` failures, or what the provider asked for if that is longer.
+    /// The wait after `failures` failures, or what the provider asked for if that is longer, up to a day.
     pub(crate) fn after_or(&self, failures: u32, asked: Option<Duration>) -> Duration {
-        self.after(failures).max(asked.unwrap_or_default().min(self.cap))
+        self.after(failures).max(asked.unwrap_or_default().min(LONGEST_ASKED))
     }
 
     fn longest_after(&self, failures: u32) -> Duration {
@@ -46,7 +56,20 @@ mod tests {
             assert!((100..=200).contains(&wait), "{wait}");
         }
         assert_eq!(backoff.longest_after(u32::MAX), Duration::from_millis(350));
-        let asked = Some(Duration::from_secs(60));
-        assert_eq!(backoff.after_or(1, asked), Duration::from_millis(350));
+        assert_eq!(backoff.after_or(1, Some(Duration::from_secs(60))), Duration::from_secs(60));
+        assert_eq!(backoff.after_or(1, Some(Duration::MAX)), LONGEST_ASKED);
+        assert!(backoff.after_or(1, Some(Duration::ZERO)) >= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn only_whole_seconds_are_understood() {
+        let of = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, reqwest::header::HeaderValue::from_static(value));
+            asked(&headers)
+        };
+        assert_eq!(of("7"), Some(Duration::from_secs(7)));
+        assert_eq!(of("soon"), None);
+        assert_eq!(asked(&HeaderMap::new()), None);
     }
 }

@@ -7,6 +7,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::backoff::asked;
 use crate::seams::Mailer;
 use crate::settings::Settings;
 
@@ -92,12 +93,7 @@ impl Provider {
             .await
             .map_err(|error| lost(&error))?;
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = asked(response.headers());
         let body = response.text().await.map_err(|error| lost(&error))?;
         let body: Value = serde_json::from_str(&body).unwrap_or_default();
         if status.is_success() {

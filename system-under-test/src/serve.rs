@@ -12,7 +12,7 @@ use crate::database::{limits_pool, queue_pool, service_pool};
 use crate::defects::{self, Defect};
 use crate::error::Error;
 use crate::http::{App, Limits, router};
-use crate::jobs::{self, Work, expiry, ticker};
+use crate::jobs::{self, Work, due, expiry, ticker};
 use crate::keys::Keys;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
@@ -67,6 +67,7 @@ pub async fn serve(
 
     let stop = CancellationToken::new();
     let expiry = tokio::spawn(expiry::run(work.clone(), stop.clone()));
+    let due = tokio::spawn(due::run(work.clone(), stop.clone()));
     let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
     let sweeper = ticker::every("rate limits", sweep, stop.clone(), move || {
         let limits = limits.clone();
@@ -89,6 +90,7 @@ pub async fn serve(
         }
         drop(worker.await);
         drop(expiry.await);
+        drop(due.await);
     })
     .await;
     if drained.is_err() {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod credit_purchases;
+mod enrichment;
 mod health;
 mod layers;
 mod limits;
@@ -62,6 +63,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(reads::balance))
         .routes(routes!(reads::leads))
         .routes(routes!(reads::lead))
+        .routes(routes!(enrichment::show))
         .routes(routes!(credit_purchases::create))
         .routes(routes!(credit_purchases::show))
         .routes(routes!(admin::dead_letters))

@@ -61,7 +61,7 @@ pub(crate) async fn create(
     let workspace = keys.sign_up_id("workspace", &idempotency_key);
     let api_key = keys.api_key(workspace);
     let answer: Answer = retrying(|| {
-        sqlx::query_as("SELECT * FROM sign_up($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+        sqlx::query_as("SELECT * FROM sign_up($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
             .bind(workspace)
             .bind(keys.sign_up_id("member", &idempotency_key))
             .bind(Keys::hash(&api_key))
@@ -73,6 +73,7 @@ pub(crate) async fn create(
             .bind(app.settings.signup_bonus_credits)
             .bind(&request_id)
             .bind(app.clock.now())
+            .bind(app.settings.credit_lifetime_days)
             .fetch_one(&app.pool)
     })
     .await?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::attempt::{Attempt, Ended, Failure, guarded, settle};
 use super::{JobError, Work};
 use crate::database::retrying;
 use crate::email::{Email, SendError};
@@ -19,7 +20,8 @@ impl TaskHandler for SendEmail {
     const IDENTIFIER: &'static str = "send_email";
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        send(&Work::of(&context)?, self.email_id).await
+        let (work, id) = (Work::of(&context)?, self.email_id);
+        guarded(&work, "email", &id.to_string(), send(&work, id)).await
     }
 }
 
@@ -29,33 +31,37 @@ struct Pending {
     recipient: String,
     subject: String,
     body: String,
-    attempts: i32,
+    attempt: i32,
 }
 
 async fn send(work: &Work, id: Uuid) -> Result<(), JobError> {
-    let pool = &work.0.pool;
-    let pending: Option<Pending> =
-        retrying(|| sqlx::query_as("SELECT * FROM email_to_send($1)").bind(id).fetch_optional(pool)).await?;
-    let Some(Pending { event, recipient, subject, body, attempts }) = pending else {
+    let pending: Option<Pending> = retrying(|| {
+        sqlx::query_as("SELECT * FROM email_to_send($1, $2)")
+            .bind(id)
+            .bind(work.0.settings.job_max_attempts)
+            .fetch_optional(&work.0.pool)
+    })
+    .await?;
+    let Some(Pending { event, recipient, subject, body, attempt }) = pending else {
         return Ok(());
     };
     let email = Email { id, event, recipient, subject, body };
-    let (reason, permanent, asked) = match work.0.mailer.send(&email).await {
-        Ok(provider_id) => {
-            retrying(|| sqlx::query("SELECT email_sent($1, $2)").bind(id).bind(&provider_id).execute(pool)).await?;
-            return Ok(());
-        }
-        Err(SendError::Transient { reason, retry_after }) => (reason, false, retry_after),
-        Err(SendError::Permanent(reason)) => (reason, true, None),
-    };
-    let retry: bool = sqlx::query_scalar("SELECT email_failed($1, $2, $3, $4, $5)")
-        .bind(id)
-        .bind(&reason)
-        .bind(permanent)
-        .bind(work.0.settings.job_max_attempts)
-        .bind(work.retry_at(attempts + 1, asked))
-        .fetch_one(pool)
+    let attempt = Attempt { carrier: "email", id: &id.to_string(), number: attempt };
+    settle(work, attempt, hand_over(work, &email).await).await
+}
+
+async fn hand_over(work: &Work, email: &Email) -> Result<(), Ended> {
+    let provider_id = work.0.mailer.send(email).await.map_err(Failure::from)?;
+    retrying(|| sqlx::query("SELECT email_sent($1, $2)").bind(email.id).bind(&provider_id).execute(&work.0.pool))
         .await?;
-    tracing::warn!(event = email.event, attempt = attempts + 1, reason, retry, "email not sent");
     Ok(())
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Transient { reason, retry_after } => Self { reason, permanent: false, retry_after },
+            SendError::Permanent(reason) => Self { reason, permanent: true, retry_after: None },
+        }
+    }
 }

@@ -7,8 +7,13 @@
 //! back with the same backoff, as often as it takes: nothing is given up because of an outage.
 
 mod alerts;
+mod attempt;
+pub(crate) mod due;
 mod emails;
+mod enrichment;
 pub(crate) mod expiry;
+mod general;
+mod sync;
 pub(crate) mod ticker;
 mod webhooks;
 
@@ -85,9 +90,9 @@ pub(crate) enum JobError {
     /// The database is away.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    /// The alert hook is away. (An alert has no dead letter: it is the alarm about one.)
-    #[error("alert hook: {0}")]
-    AlertHook(String),
+    /// Nobody takes the alert. (An alert has no dead letter: it is the alarm about one.)
+    #[error("alert: {0}")]
+    Alert(String),
     /// The worker was started without its extension.
     #[error("the worker was started without what its handlers need")]
     NotConfigured,
@@ -132,6 +137,7 @@ async fn run_once(queue: &PgPool, work: &Work, stop: &CancellationToken) -> Resu
         .define_job::<emails::SendEmail>()
         .define_job::<webhooks::ProcessWebhook>()
         .define_job::<alerts::PostAlert>()
+        .define_job::<general::RunJob>()
         .init()
         .await
         .map_err(|error| error.to_string())?;

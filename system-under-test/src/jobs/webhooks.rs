@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::FromRow;
 
+use super::attempt::guarded;
 use super::{JobError, Work};
 use crate::database::retrying;
 use crate::stripe::{Dispute, Fact, Meaning, Payment, Refund, current, fetch, meaning};
@@ -19,7 +20,8 @@ impl TaskHandler for ProcessWebhook {
     const IDENTIFIER: &'static str = "process_webhook";
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        process(&Work::of(&context)?, self.webhook_id).await
+        let (work, id) = (Work::of(&context)?, self.webhook_id);
+        guarded(&work, "webhook", &id.to_string(), process(&work, id)).await
     }
 }
 
@@ -42,8 +44,13 @@ enum Failure {
 
 async fn process(work: &Work, id: i64) -> Result<(), JobError> {
     let pool = &work.0.pool;
-    let received: Option<Received> =
-        retrying(|| sqlx::query_as("SELECT * FROM webhook_to_process($1)").bind(id).fetch_optional(pool)).await?;
+    let received: Option<Received> = retrying(|| {
+        sqlx::query_as("SELECT * FROM webhook_to_process($1, $2)")
+            .bind(id)
+            .bind(work.0.settings.job_max_attempts)
+            .fetch_optional(pool)
+    })
+    .await?;
     let Some(received) = received else {
         return Ok(());
     };

@@ -137,6 +137,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         &[],
     ),
     entry(
+        "enrichment_not_found",
+        404,
+        "No such enrichment",
+        "The lead is not one of this workspace's, sold or bought, or nothing more is known about it yet.",
+        "Check the id, or ask again later.",
+        &[],
+    ),
+    entry(
         "lead_not_found",
         404,
         "No such lead",

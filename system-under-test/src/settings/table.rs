@@ -129,7 +129,9 @@ settings! {
         email_from: String = "EMAIL_FROM", text(), Is("Overdraft <no-reply@overdraft.dev>"),
             "The sender of every email.";
         alert_hook_url: Option<Secret> = "ALERT_HOOK_URL", optional(secret("a Slack-compatible hook")), Nothing,
-            "Where alerts are posted, secret because its path is. Without it alerts are logged only.";
+            "Where alerts are posted, secret because its path is. Without it nothing is posted.";
+        alert_email: Option<String> = "ALERT_EMAIL", optional(text()), Nothing,
+            "Who gets each alert by email. Without it nobody; in the log it is in any case.";
     }
     "Money" {
         credit_price_cents: i64 = "CREDIT_PRICE_CENTS", whole("cents", 1, 1_000_000), Is("100"),
@@ -158,5 +160,17 @@ settings! {
             "How often a worker looks for jobs: one indexed query, and no confirmation is urgent to the tenth of a second.";
         provider_timeout: Duration = "PROVIDER_TIMEOUT_MS", milliseconds(), Is("5000"),
             "Bound on one call to Stripe, the email provider or the alert hook.";
+        tick: Duration = "TICK_MS", milliseconds(), Is("1000"),
+            "How often an instance looks for what has fallen due: a step of a campaign, a lead to enrich. An indexed query each.";
+        enrichment_api_base: Option<String> = "ENRICHMENT_API_BASE", optional(url()), Nothing,
+            "The provider that knows more about a lead: `POST /enrich`. Without it no lead is enriched, and all wait.";
+        data_sync_url: Option<Secret> = "DATA_SYNC_URL", optional(secret("a URL that takes pages of new leads and purchases")), Nothing,
+            "Where new leads and purchases are pushed to, secret because it may carry a token. Without it nothing is pushed, and all waits.";
+        data_sync_tick: Duration = "DATA_SYNC_TICK_MS", milliseconds(), Is("60000"),
+            "How often a sync begins, if there is something to push.";
+        data_sync_page: i32 = "DATA_SYNC_PAGE", whole("rows", 1, 10_000), Is("500"),
+            "Rows in one page: well below what receivers take in one request.";
+        data_sync_lag: Duration = "DATA_SYNC_LAG_MS", milliseconds(), Is("60000"),
+            "What is younger is left for the next sync. It must be longer than any db_tx can take, three times REQUEST_TIMEOUT_MS, or a row that commits late is skipped.";
     }
 }

@@ -5,6 +5,7 @@ mod defects;
 mod document;
 mod isolation;
 mod jobs;
+mod jobs_general;
 mod limits;
 mod onboarding;
 mod payments;

@@ -1,6 +1,7 @@
 //! Stand-ins for Stripe, the email provider and the alert hook: they record, and answer as told.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,14 @@ pub(crate) struct Stub {
     pub(crate) sessions: Mutex<Vec<Seen>>,
     pub(crate) emails: Mutex<Vec<Seen>>,
     pub(crate) alerts: Mutex<Vec<Seen>>,
+    pub(crate) enrichments: Mutex<Vec<Seen>>,
+    pub(crate) synced: Mutex<Vec<Seen>>,
+    /// The statuses of the next pages of the data sync; then 200.
+    pub(crate) sync_answers: Mutex<Vec<u16>>,
+    /// The status of every enrichment; 200 with an answer otherwise.
+    pub(crate) enrichment_always: Mutex<Option<u16>>,
+    /// Whether the email provider takes emails and never answers.
+    pub(crate) email_hangs: AtomicBool,
     /// The statuses of the next emails; then 200.
     pub(crate) email_answers: Mutex<Vec<u16>>,
     /// The statuses of the next sessions; then 200.
@@ -45,6 +54,8 @@ pub(crate) async fn serve(stub: Arc<Stub>) -> String {
         .route("/v1/checkout/sessions", post(session))
         .route("/v1/{kind}/{id}", get(object))
         .route("/hook", post(alert))
+        .route("/enrich", post(enrich))
+        .route("/sync", post(sync))
         .with_state(stub);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -65,9 +76,23 @@ fn next(answers: &Mutex<Vec<u16>>) -> StatusCode {
 
 async fn email(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -> Answered {
     stub.emails.lock().unwrap().push(seen(&headers, &body));
+    if stub.email_hangs.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
     let always = *stub.email_always.lock().unwrap();
     let status = always.map_or_else(|| next(&stub.email_answers), |s| StatusCode::from_u16(s).unwrap());
     (status, json!({ "id": "email_1", "name": "application_error", "message": "as told" }).to_string())
+}
+
+async fn enrich(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -> Answered {
+    stub.enrichments.lock().unwrap().push(seen(&headers, &body));
+    let status = stub.enrichment_always.lock().unwrap().unwrap_or(200);
+    (StatusCode::from_u16(status).unwrap(), json!({ "company": "Acme" }).to_string())
+}
+
+async fn sync(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -> Answered {
+    stub.synced.lock().unwrap().push(seen(&headers, &body));
+    (next(&stub.sync_answers), String::new())
 }
 
 async fn session(State(stub): State<Arc<Stub>>, headers: HeaderMap, body: Bytes) -> Answered {

@@ -24,10 +24,22 @@ pub(crate) struct World {
     /// The back office: every connection has set the role `marketplace_operator`.
     pub(crate) operator: PgPool,
     pub(crate) stub: Arc<Stub>,
+    providers: String,
+    extra: Vec<(&'static str, &'static str)>,
     instances: Vec<String>,
     client: reqwest::Client,
     stop: CancellationToken,
     serving: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// An instance that will be killed.
+pub(crate) struct Doomed(tokio::runtime::Runtime);
+
+impl Doomed {
+    /// Ends it in the middle of what it does: nothing is finished, nothing is said to anybody.
+    pub(crate) fn kill(self) {
+        self.0.shutdown_background();
+    }
 }
 
 /// A workspace with one member.
@@ -43,7 +55,17 @@ impl World {
     }
 
     /// The same, with settings of its own.
-    pub(crate) async fn start_with(defect: Option<Defect>, given: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(defect: Option<Defect>, given: &[(&'static str, &'static str)]) -> Self {
+        Self::start_some(defect, 2, given).await
+    }
+
+    /// The same, with so many instances.
+    pub(crate) async fn start_some(
+        defect: Option<Defect>,
+        instances: usize,
+        extra: &[(&'static str, &'static str)],
+    ) -> Self {
+        let (count, extra) = (instances, extra.to_vec());
         let database = Database::create().await;
         let url = database.url();
         // Twice, and at once: migrating is safe to repeat and to race.
@@ -65,19 +87,30 @@ impl World {
         let stop = CancellationToken::new();
         let client = reqwest::Client::new();
         let (mut instances, mut serving) = (Vec::new(), Vec::new());
-        for _ in 0..2 {
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let settings = settings(&url, port, &providers, given);
+        for _ in 0..count {
+            let port = free_port();
+            let settings = settings(&url, port, &providers, &extra);
             let stopped = stop.clone().cancelled_owned();
             let options = ServeOptions { defect, test_clock: true };
             serving.push(tokio::spawn(async move { serve(settings, options, stopped).await.unwrap() }));
             instances.push(format!("http://127.0.0.1:{port}"));
         }
-        let world = Self { database, operator, stub, instances, client, stop, serving };
+        let world = Self { database, operator, stub, providers, extra, instances, client, stop, serving };
         for instance in &world.instances {
             world.until_ready(instance).await;
         }
         world
+    }
+
+    /// One more instance, in a runtime of its own: [`Doomed::kill`] ends it as SIGKILL would.
+    pub(crate) async fn doomed(&self) -> Doomed {
+        let port = free_port();
+        let settings = settings(&self.database.url(), port, &self.providers, &self.extra);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let options = ServeOptions { test_clock: true, ..ServeOptions::default() };
+        drop(runtime.spawn(serve(settings, options, std::future::pending())));
+        self.until_ready(&format!("http://127.0.0.1:{port}")).await;
+        Doomed(runtime)
     }
 
     async fn until_ready(&self, instance: &str) {
@@ -181,8 +214,32 @@ impl World {
 
     /// Statements as the login user, who owns the schema: to break what a test wants broken.
     pub(crate) async fn as_owner(&self, sql: &'static str) {
-        let mut connection = PgConnection::connect(&self.database.url()).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut self.owner().await).await.unwrap();
+    }
+
+    /// A connection of the login user.
+    pub(crate) async fn owner(&self) -> PgConnection {
+        PgConnection::connect(&self.database.url()).await.unwrap()
+    }
+
+    /// One number, as the login user.
+    pub(crate) async fn owner_count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&mut self.owner().await).await.unwrap()
+    }
+
+    /// One truth, as the login user.
+    pub(crate) async fn owner_bool(&self, sql: &'static str) -> bool {
+        sqlx::query_scalar(sql).fetch_one(&mut self.owner().await).await.unwrap()
+    }
+
+    /// An email of this event in the outbox.
+    pub(crate) async fn queue_email(&self, tenant: &Tenant, event: &str) {
+        sqlx::query("SELECT queue_email($1, $2, 'test', 'somebody@example.test', 'subject', 'body')")
+            .bind(tenant.workspace)
+            .bind(event)
+            .execute(&mut self.owner().await)
+            .await
+            .unwrap();
     }
 
     /// Whether every balance is the sum of its entries and of its lots, none is negative, a wallet knows its
@@ -286,6 +343,17 @@ impl World {
         sent.unwrap().status().as_u16()
     }
 
+    /// Waits until `is` holds.
+    pub(crate) async fn until(&self, what: &str, is: impl AsyncFn() -> bool) {
+        for _ in 0..800 {
+            if is().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("not within 20 s: {what}");
+    }
+
     /// Waits until no job, event, email or alert is outstanding.
     pub(crate) async fn until_quiet(&self) {
         for _ in 0..400 {
@@ -298,10 +366,15 @@ impl World {
     }
 }
 
-fn settings(database_url: &str, port: u16, providers: &str, given: &[(&str, &str)]) -> Settings {
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn settings(database_url: &str, port: u16, providers: &str, extra: &[(&str, &str)]) -> Settings {
     let value = |name: &str| {
-        if let Some((_, value)) = given.iter().find(|(known, _)| *known == name) {
-            return Some((*value).to_owned());
+        // `{providers}` stands for the stubs' address.
+        if let Some((_, value)) = extra.iter().find(|(known, _)| *known == name) {
+            return Some(value.replace("{providers}", providers));
         }
         Some(match name {
             "DATABASE_URL" => database_url.to_owned(),

@@ -1,0 +1,22 @@
+//! The tickers that find what has fallen due and queue it.
+
+use tokio_util::sync::CancellationToken;
+
+use super::ticker::every;
+use super::{Work, enrichment, sync};
+
+/// Ticks until `stop`. What an instance has no provider for it does not look for.
+pub(crate) async fn run(work: Work, stop: CancellationToken) {
+    let settings = &work.0.settings;
+    let enriching = async {
+        if settings.enrichment_api_base.is_some() {
+            every("enrichment", settings.tick, stop.clone(), || enrichment::queue(&work)).await;
+        }
+    };
+    let syncing = async {
+        if settings.data_sync_url.is_some() {
+            every("data sync", settings.data_sync_tick, stop.clone(), || sync::queue(&work)).await;
+        }
+    };
+    tokio::join!(enriching, syncing);
+}
