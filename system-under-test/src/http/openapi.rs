@@ -136,8 +136,20 @@ fn response(kinds: &[&Kind]) -> Value {
         .map(|kind| (kind.code.to_owned(), json!({ "summary": kind.title, "value": example(kind) })))
         .collect();
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
+    let seconds = |about: &str| json!({ "description": about, "schema": { "type": "integer" } });
+    let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });
+    let headers = match kinds.first().map(|kind| kind.status) {
+        Some(429) => json!({
+            "Retry-After": seconds("Seconds after which the request may be admitted."),
+            "RateLimit": text("The kind, what is left (`r`) and the seconds until there is one more (`t`)."),
+            "RateLimit-Policy": text("The kind, its quota (`q`) and the seconds in which that flows back (`w`)."),
+        }),
+        Some(503) => json!({ "Retry-After": seconds("Seconds after which it is worth trying again.") }),
+        _ => json!({}),
+    };
     json!({
         "description": lines.join("\n\n"),
+        "headers": headers,
         "content": { "application/problem+json": { "schema": schema, "examples": examples } },
     })
 }
