@@ -18,6 +18,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod network;
+mod office;
 mod problem;
 mod seams;
 mod serve;

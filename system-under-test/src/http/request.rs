@@ -84,6 +84,11 @@ impl Page {
         self.cursor.as_ref().map(parse).transpose()
     }
 
+    /// The cursor of a list ordered by a number, newest first.
+    pub(crate) fn before_number(&self) -> Result<Option<i64>, Problem> {
+        self.cursor.as_ref().map(|cursor| cursor.parse().map_err(|_| bad_cursor())).transpose()
+    }
+
     /// The cursor of a list ordered by time and id, as [`cursor`] wrote it.
     pub(crate) fn before(&self) -> Result<(Option<DateTime<Utc>>, Option<Uuid>), Problem> {
         let Some(cursor) = &self.cursor else {

@@ -1,5 +1,6 @@
 //! The service as its clients meet it: two instances over one database, driven over HTTP.
 
+mod admin_api;
 mod credits;
 mod defects;
 mod document;

@@ -213,8 +213,8 @@ impl World {
     }
 
     /// Statements as the login user, who owns the schema: to break what a test wants broken.
-    pub(crate) async fn as_owner(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(&mut self.owner().await).await.unwrap();
+    pub(crate) async fn as_owner(&self, sql: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut self.owner().await).await.unwrap();
     }
 
     /// A connection of the login user.

@@ -4,29 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
-use sqlx::FromRow;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::App;
-use super::reads::next_page;
-use super::request::{KeyHash, Page, cursor};
-use crate::database::retrying;
+use crate::http::App;
+use crate::http::reads::next_page;
+use crate::http::request::{KeyHash, Page, cursor};
+use crate::office::{DeadLetter, Office};
 use crate::problem::Problem;
-
-#[derive(FromRow, Serialize, ToSchema)]
-pub(crate) struct DeadLetter {
-    id: Uuid,
-    kind: String,
-    subject: String,
-    reason: String,
-    /// What went wrong at each attempt.
-    history: Value,
-    created_at: DateTime<Utc>,
-}
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeadLetters {
@@ -45,21 +31,12 @@ pub(crate) struct Retried {
 /// The open dead letters, newest first. For staff.
 #[utoipa::path(get, path = "/v1/admin/dead-letters", tag = "admin", security(("staff" = [])), params(Page),
     responses((status = 200, body = DeadLetters)))]
-pub(crate) async fn dead_letters(
+pub(crate) async fn list(
     State(app): State<Arc<App>>,
     KeyHash(key): KeyHash,
     Query(page): Query<Page>,
 ) -> Result<Json<DeadLetters>, Problem> {
-    let (before, before_id) = page.before()?;
-    let letters: Vec<DeadLetter> = retrying(|| {
-        sqlx::query_as("SELECT * FROM list_dead_letters($1, $2, $3, $4)")
-            .bind(&key)
-            .bind(page.limit())
-            .bind(before)
-            .bind(before_id)
-            .fetch_all(&app.pool)
-    })
-    .await?;
+    let letters = Office::enter(&app.pool, &key).dead_letters(page.limit(), page.before()?).await?;
     let next = next_page(&letters, page.limit(), |last| cursor(last.created_at, last.id));
     Ok(Json(DeadLetters { dead_letters: letters, next }))
 }
@@ -75,10 +52,7 @@ pub(crate) async fn retry(
 ) -> Result<Json<Retried>, Problem> {
     let missing = || Problem::not_found("dead_letter_not_found", "No open dead letter has this id.");
     let id = Uuid::parse_str(&id).map_err(|_| missing())?;
-    let taken: bool =
-        retrying(|| sqlx::query_scalar("SELECT retry_dead_letter($1, $2)").bind(&key).bind(id).fetch_one(&app.pool))
-            .await?;
-    if !taken {
+    if !Office::enter(&app.pool, &key).retry_dead_letter(id).await? {
         return Err(missing());
     }
     Ok(Json(Retried { id, status: "queued" }))

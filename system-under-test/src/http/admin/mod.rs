@@ -1,0 +1,6 @@
+//! `/v1/admin`: the back office over an API, for staff. Each is one call of [`crate::office`].
+
+pub(super) mod audit;
+pub(super) mod commissions;
+pub(super) mod dead_letters;
+pub(super) mod purchases;
