@@ -8,6 +8,12 @@ CREATE INDEX purchases_by_time ON purchases (created_at DESC, id DESC);
 CREATE INDEX credit_purchases_by_time ON credit_purchases (created_at DESC, id DESC);
 CREATE INDEX credit_purchases_newest_first ON credit_purchases (workspace_id, created_at DESC, id DESC);
 
+-- How far the payment of credits is, its way back included.
+CREATE FUNCTION purchase_status(p_row credit_purchases) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN p_row.credits_back = 0 THEN p_row.status
+            WHEN p_row.credits_back < p_row.credits THEN 'partly_refunded' ELSE 'refunded' END;
+
 -- Purchases of leads ('leads') and of credits ('credits'), newest first, before the cursor. p_from is included,
 -- p_to is not; p_least and p_most bound the credits. A filter that is NULL does not filter.
 CREATE FUNCTION list_purchases(p_key_hash bytea, p_kind text, p_workspace uuid, p_lead uuid,
@@ -33,11 +39,11 @@ BEGIN
           AND (p_before IS NULL OR (p.created_at, p.id) < (p_before, p_before_id))
         ORDER BY p.created_at DESC, p.id DESC LIMIT p_limit
     ), orders AS (
-        SELECT c.id, 'credits' AS kind, c.workspace_id, c.member_id, c.credits, c.amount_cents, c.currency, c.status,
+        SELECT c.id, 'credits' AS kind, c.workspace_id, c.member_id, c.credits, c.amount_cents, c.currency, told.status,
                c.created_at
-        FROM credit_purchases c
+        FROM credit_purchases c, purchase_status(c) AS told (status)
         WHERE (p_kind IS NULL OR p_kind = 'credits') AND p_lead IS NULL
-          AND (p_status IS NULL OR c.status = p_status)
+          AND (p_status IS NULL OR told.status = p_status)
           AND (p_workspace IS NULL OR c.workspace_id = p_workspace)
           AND (p_from IS NULL OR c.created_at >= p_from) AND (p_to IS NULL OR c.created_at < p_to)
           AND (p_least IS NULL OR c.credits >= p_least) AND (p_most IS NULL OR c.credits <= p_most)

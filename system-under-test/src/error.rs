@@ -25,6 +25,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A member of staff cannot be added.
+    #[error("staff: {0}")]
+    Staff(String),
     /// The HTTP server stopped by itself.
     #[error("http server: {0}")]
     Http(std::io::Error),

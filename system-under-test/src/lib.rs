@@ -29,5 +29,6 @@ pub use defects::{Defect, UnknownDefect};
 pub use error::Error;
 pub use migrate::migrate;
 pub use network::{Network, NotANetwork};
+pub use office::add_staff;
 pub use serve::{ServeOptions, serve};
 pub use settings::{Secret, Settings, SettingsError};

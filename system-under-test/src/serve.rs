@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::{App, Limits, router};
 use crate::jobs::{self, Work, due, expiry, ticker};
 use crate::keys::Keys;
+use crate::office::Passwords;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
 
@@ -55,6 +56,7 @@ pub async fn serve(
         checkout: Checkout::new(client, settings.clone()),
         keys: Keys::new(settings.key_secret.clone()),
         settings,
+        passwords: Passwords::default(),
         clock,
         test_clock,
         defect,

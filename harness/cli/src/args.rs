@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Prepare the database of the bundled reference service.
     Migrate(MigrateOptions),
+    /// Manage those who run the bundled reference service: its admins and its support.
+    #[command(subcommand)]
+    Staff(StaffCommand),
 }
 
 #[derive(Debug, Args)]
@@ -255,4 +258,47 @@ pub(crate) struct MigrateOptions {
     pub(crate) defect: Option<String>,
     #[command(flatten)]
     pub(crate) settings: SettingsOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StaffCommand {
+    /// Add somebody. The password is the first line of standard input; an API key is printed, once.
+    Add(StaffAddOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StaffAddOptions {
+    /// The address to log in with.
+    #[arg(long)]
+    pub(crate) email: String,
+
+    /// What the member may do.
+    #[arg(long, value_enum)]
+    pub(crate) role: StaffRole,
+
+    /// Read no password: the member can use the API, but not log in at the pages.
+    #[arg(long)]
+    pub(crate) no_password: bool,
+
+    /// The service's database, as the login user that ran the migrations.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+}
+
+/// What a member of staff may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StaffRole {
+    /// Everything.
+    Admin,
+    /// Look.
+    Support,
+}
+
+impl StaffRole {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Support => "support",
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod layers;
 mod limits;
 mod onboarding;
 mod openapi;
+mod pages;
 mod purchases;
 mod reads;
 mod request;
@@ -30,6 +31,7 @@ use crate::clock::Clock;
 use crate::defects::Defect;
 use crate::error::Error;
 use crate::keys::Keys;
+use crate::office::Passwords;
 use crate::seams::Purchasing;
 use crate::settings::Settings;
 use crate::stripe::Checkout;
@@ -48,6 +50,8 @@ pub(crate) struct App {
     pub(crate) checkout: Checkout,
     /// What is derived from `KEY_SECRET`.
     pub(crate) keys: Keys,
+    /// Compares the passwords of staff.
+    pub(crate) passwords: Passwords,
     /// The time of day.
     pub(crate) clock: Clock,
     /// Whether the clock may be moved from outside.
@@ -71,6 +75,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(admin::purchases::list))
         .routes(routes!(admin::commissions::list))
         .routes(routes!(admin::audit::list))
+        .routes(routes!(admin::credits::create))
+        .routes(routes!(admin::jobs::list))
         .routes(routes!(onboarding::create))
         .routes(routes!(limits::overrides::put, limits::overrides::end))
         .routes(routes!(webhooks::stripe))
@@ -94,11 +100,13 @@ fn routes(test_clock: bool) -> Result<(Router<Arc<App>>, Document), Error> {
 pub(crate) fn router(app: Arc<App>) -> Result<Router, Error> {
     let (router, document) = routes(app.test_clock)?;
     let router = router
+        .merge(pages::routes(app.clone()))
         .fallback(layers::no_such_route)
         .method_not_allowed_fallback(layers::no_such_route)
         .layer(Extension(document))
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), limits::limit))
+        .layer(from_fn_with_state(app.clone(), pages::in_words))
         .layer(from_fn_with_state(app.clone(), layers::envelope))
         .with_state(app);
     Ok(router)

@@ -73,6 +73,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// A page of the usual size that begins here.
+    pub(crate) fn at(cursor: Option<String>) -> Self {
+        Self { limit: None, cursor }
+    }
+
     /// How many rows to return.
     pub(crate) fn limit(&self) -> i32 {
         self.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE)
@@ -87,6 +92,17 @@ impl Page {
     /// The cursor of a list ordered by a number, newest first.
     pub(crate) fn before_number(&self) -> Result<Option<i64>, Problem> {
         self.cursor.as_ref().map(|cursor| cursor.parse().map_err(|_| bad_cursor())).transpose()
+    }
+
+    /// The cursor of a list ordered by time and an id of any kind.
+    pub(crate) fn before_text(&self) -> Result<(Option<DateTime<Utc>>, Option<String>), Problem> {
+        let Some(cursor) = &self.cursor else {
+            return Ok((None, None));
+        };
+        let (micros, id) = cursor.split_once('_').ok_or_else(bad_cursor)?;
+        let micros = micros.parse().map_err(|_| bad_cursor())?;
+        let time = DateTime::from_timestamp_micros(micros).ok_or_else(bad_cursor)?;
+        Ok((Some(time), Some(id.to_owned())))
     }
 
     /// The cursor of a list ordered by time and id, as [`cursor`] wrote it.

@@ -59,4 +59,12 @@ impl Office<'_> {
         })
         .await
     }
+
+    /// Takes several up again; how many were still open.
+    pub(crate) async fn retry_dead_letters(&self, ids: &[Uuid]) -> Result<i64, sqlx::Error> {
+        retrying(|| {
+            sqlx::query_scalar("SELECT retry_dead_letters($1, $2)").bind(self.caller).bind(ids).fetch_one(self.pool)
+        })
+        .await
+    }
 }

@@ -6,13 +6,24 @@
 
 mod audit;
 mod commissions;
+mod credits;
 mod dead_letters;
+mod jobs;
+mod overview;
+mod password;
 mod purchases;
+mod session;
+mod staff;
 
 pub(crate) use self::audit::{AuditEntry, AuditFilter};
 pub(crate) use self::commissions::{PartnerCommissions, Period};
-pub(crate) use self::dead_letters::DeadLetter;
+pub(crate) use self::credits::{Adjusted, Asking, Order};
+pub(crate) use self::dead_letters::{Attempt, DeadLetter};
+pub(crate) use self::jobs::{Job, JobCount, JobFilter};
+pub(crate) use self::password::Passwords;
 pub(crate) use self::purchases::{Purchase, PurchaseFilter};
+pub(crate) use self::session::{Guess, Member, Token};
+pub use self::staff::add_staff;
 
 use sqlx::PgPool;
 

@@ -170,6 +170,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
     ),
     entry("workspace_not_found", 404, "No such workspace", "No workspace has this id.", "Check the id.", &[]),
     entry(
+        "adjustment_too_large",
+        409,
+        "More than can be taken",
+        "Staff wanted to take more credits than the workspace can spend. Nothing was taken.",
+        "Take at most `available`, with a new key.",
+        &["available", "shortfall"],
+    ),
+    entry(
         "already_purchased",
         409,
         "Already purchased",

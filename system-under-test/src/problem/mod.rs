@@ -113,6 +113,16 @@ impl Problem {
         Self::new("internal_error", detail)
     }
 
+    /// The kind in a few words.
+    pub(crate) fn title(&self) -> &'static str {
+        self.kind.title
+    }
+
+    /// What was wrong with this request.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

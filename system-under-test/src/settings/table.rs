@@ -107,6 +107,16 @@ settings! {
         rate_limit_sweep: Duration = "RATE_LIMIT_SWEEP_MS", milliseconds(), Is("60000"),
             "How often budgets that are whole again are forgotten: a budget is whole after a minute.";
     }
+    "Staff" {
+        staff_session: Duration = "STAFF_SESSION_S", seconds(), Is("28800"),
+            "How long a log-in at the pages lasts: a working day.";
+        staff_idle: Duration = "STAFF_IDLE_S", seconds(), Is("1800"),
+            "After so long without a look at a page a log-in is over: a desk that was left.";
+        login_burst: i32 = "LOGIN_BURST", whole("attempts", 1, 1_000), Is("5"),
+            "Log-ins that may be tried at once with one address: enough for a slip of the finger or two.";
+        login_every: Duration = "LOGIN_EVERY_S", seconds(), Is("60"),
+            "After those, one attempt in each such time. Guessing a password at this pace takes for ever.";
+    }
     "Stripe" {
         stripe_api_base: String = "STRIPE_API_BASE", url(), Is("https://api.stripe.com"),
             "Stripe's API.";

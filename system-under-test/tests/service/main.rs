@@ -1,6 +1,9 @@
 //! The service as its clients meet it: two instances over one database, driven over HTTP.
 
 mod admin_api;
+mod admin_browser;
+mod admin_pages;
+mod browser;
 mod credits;
 mod defects;
 mod document;

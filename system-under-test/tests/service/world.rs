@@ -207,6 +207,17 @@ impl World {
         .unwrap()
     }
 
+    /// The base URL of instance `n`.
+    pub(crate) fn address(&self, n: usize) -> String {
+        self.instances[n % self.instances.len()].clone()
+    }
+
+    /// The database, as a request sees it.
+    pub(crate) async fn app_role(&self) -> PgPool {
+        let options: sqlx::postgres::PgConnectOptions = self.database.url().parse().unwrap();
+        PgPoolOptions::new().connect_with(options.options([("role", "marketplace_app")])).await.unwrap()
+    }
+
     /// One value, as the operator.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.operator).await.unwrap()

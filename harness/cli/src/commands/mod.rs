@@ -11,3 +11,4 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod serve;
 mod session;
+pub(crate) mod staff;

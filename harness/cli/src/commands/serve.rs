@@ -51,6 +51,6 @@ fn json_logs() {
     let _ = tracing_subscriber::fmt().json().with_env_filter(filter).try_init();
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::harness)
 }

@@ -8,6 +8,7 @@ mod interrupted;
 mod output;
 mod refusals;
 mod saved;
+mod staff;
 #[path = "../support/mod.rs"]
 mod support;
 mod target_fails;

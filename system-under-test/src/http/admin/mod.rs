@@ -2,5 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod commissions;
+pub(super) mod credits;
 pub(super) mod dead_letters;
+pub(super) mod jobs;
 pub(super) mod purchases;

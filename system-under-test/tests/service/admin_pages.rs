@@ -1,0 +1,463 @@
+//! The pages of the back office: log-in, sessions, forms, roles, and how many statements a page takes.
+
+use std::sync::{Arc, Mutex};
+
+use overdraft_reference::{Secret, add_staff};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, header};
+use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::admin_api::dead_letters;
+use crate::world::World;
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A member of staff who can log in; the address.
+pub(crate) async fn member(world: &World, role: &str) -> String {
+    let email = format!("{role}@example.test");
+    let key = add_staff(&world.url(), &email, role, Some(&Secret::new(PASSWORD))).await.unwrap();
+    let (status, _) = world.get_as(key.expose(), "/v1/admin/audit").await;
+    assert_eq!(status, 200, "the key that was printed works");
+    email
+}
+
+/// A browser without a script: it keeps the cookie it is given and follows nothing.
+struct Browser {
+    client: Client,
+    base: String,
+    cookie: String,
+}
+
+impl Browser {
+    fn new(world: &World) -> Self {
+        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        Self { client, base: world.address(0), cookie: String::new() }
+    }
+
+    async fn member(world: &World, role: &str) -> Self {
+        let email = member(world, role).await;
+        let mut browser = Self::new(world);
+        let response = browser.log_in(&email, PASSWORD).await;
+        assert_eq!(response.status(), 303);
+        assert_eq!(response.headers()[header::LOCATION], "/admin");
+        browser
+    }
+
+    async fn log_in(&mut self, email: &str, password: &str) -> Response {
+        let response = self.post("/admin/login", &[("email", email), ("password", password)]).await;
+        if let Some(cookie) = response.headers().get(header::SET_COOKIE) {
+            self.cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+        }
+        response
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.base)).header(header::COOKIE, &self.cookie).send().await.unwrap()
+    }
+
+    async fn page(&self, path: &str) -> String {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        response.text().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.post_from(&self.base, path, fields).await
+    }
+
+    async fn post_from(&self, origin: &str, path: &str, fields: &[(&str, &str)]) -> Response {
+        let mut request = self.client.post(format!("{}{path}", self.base)).header(header::COOKIE, &self.cookie);
+        if !origin.is_empty() {
+            request = request.header(header::ORIGIN, origin);
+        }
+        request.form(fields).send().await.unwrap()
+    }
+
+    /// The hidden field of that name on a page.
+    async fn hidden(&self, path: &str, name: &str) -> String {
+        let page = self.page(path).await;
+        let after =
+            page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("no {name}: {page}"));
+        after.split('"').next().unwrap().to_owned()
+    }
+
+    async fn is_logged_in(&self) -> bool {
+        self.get("/admin").await.status() == 200
+    }
+}
+
+async fn ahead(world: &World, minutes: i64) {
+    let body = json!({ "ahead_ms": minutes * 60_000 }).to_string();
+    let sent = Client::new().put(format!("{}/test-clock", world.address(0))).body(body).send().await.unwrap();
+    assert_eq!(sent.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_opens_a_session_that_is_replaced_left_and_worth_nothing_elsewhere() {
+    let world = World::start(None).await;
+    let email = member(&world, "admin").await;
+    let mut browser = Browser::new(&world);
+    let away = browser.get("/admin/purchases?kind=leads").await;
+    assert_eq!(away.status(), 303);
+    assert_eq!(away.headers()[header::LOCATION], "/admin/login?next=%2Fadmin%2Fpurchases%3Fkind%3Dleads");
+    for (address, password) in [(email.as_str(), "wrong horse battery"), ("nobody@example.test", PASSWORD)] {
+        let refused = browser.log_in(address, password).await;
+        assert_eq!(refused.status(), 401);
+        assert!(refused.text().await.unwrap().contains("There is nobody with this address and this password."));
+    }
+    let next = [("email", "ADMIN@example.test"), ("password", PASSWORD), ("next", "/admin/jobs")];
+    let entered = browser.post("/admin/login", &next).await;
+    assert_eq!(
+        (entered.status().as_u16(), &entered.headers()[header::LOCATION]),
+        (303, &"/admin/jobs".parse().unwrap())
+    );
+    let cookie = entered.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+    let (pair, flags) = cookie.split_once("; ").unwrap();
+    assert_eq!(flags, "Path=/; HttpOnly; SameSite=Lax", "plain http cannot have Secure");
+    let token = pair.strip_prefix("staff_session=").unwrap().to_owned();
+    browser.cookie = pair.to_owned();
+
+    let page = browser.get("/admin").await;
+    let headers = page.headers().clone();
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+    ] {
+        assert_eq!(headers[name], value);
+    }
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let text = page.text().await.unwrap();
+    assert!(text.contains("admin@example.test") && !text.contains("<script") && !text.contains("style="), "{text}");
+
+    // The database knows the token by a hash, and no API key is a token or the other way round.
+    let known: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM staff_sessions WHERE encode(token_hash, 'hex') = $1 OR token_hash = sha256(convert_to($1, 'UTF8'))",
+    )
+    .bind(&token)
+    .fetch_one(&world.operator)
+    .await
+    .unwrap();
+    assert_eq!(known, 0);
+    assert_eq!(world.get_as(&token, "/v1/admin/audit").await.0, 401);
+
+    // Another log-in of this browser gets another session, and ends the first.
+    let first = browser.cookie.clone();
+    assert_eq!(browser.log_in(&email, PASSWORD).await.status(), 303);
+    assert_ne!(browser.cookie, first);
+    assert!(browser.is_logged_in().await);
+    let second = std::mem::replace(&mut browser.cookie, first);
+    assert!(!browser.is_logged_in().await, "the first session has ended");
+    browser.cookie = second;
+    let form_key = browser.hidden("/admin", "form_key").await;
+    let left = browser.post("/admin/logout", &[("form_key", &form_key)]).await;
+    assert_eq!((left.status().as_u16(), &left.headers()[header::LOCATION]), (303, &"/admin/login".parse().unwrap()));
+    assert!(left.headers()[header::SET_COOKIE].to_str().unwrap().ends_with("; Max-Age=0"));
+    assert!(!browser.is_logged_in().await, "the cookie is worth nothing, even if a browser kept it");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_ins_are_throttled_by_address_whether_it_is_known_or_not() {
+    let world = World::start(None).await;
+    let email = member(&world, "admin").await;
+    let mut browser = Browser::new(&world);
+    for address in [email.as_str(), "nobody@example.test"] {
+        for _ in 0..5 {
+            assert_eq!(browser.log_in(address, "wrong horse battery").await.status(), 401);
+        }
+        let refused = browser.log_in(address, PASSWORD).await;
+        assert_eq!(refused.status(), 429, "the right password does not help");
+        let wait: u64 = refused.headers()[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        assert!(refused.text().await.unwrap().contains("Too many attempts"));
+    }
+    ahead(&world, 2).await;
+    assert_eq!(browser.log_in(&email, PASSWORD).await.status(), 303);
+    // Who knew the password may err again.
+    for _ in 0..5 {
+        assert_eq!(browser.log_in(&email, "wrong horse battery").await.status(), 401);
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_when_nobody_looks_and_after_a_day_s_work_however_busy() {
+    let world = World::start(None).await;
+    let browser = Browser::member(&world, "support").await;
+    ahead(&world, 29).await;
+    assert!(browser.is_logged_in().await);
+    ahead(&world, 29 + 31).await;
+    assert!(!browser.is_logged_in().await, "half an hour without a look");
+    ahead(&world, 0).await;
+    assert!(!browser.is_logged_in().await, "what has ended does not begin again when the clock goes back");
+
+    let mut busy = Browser::new(&world);
+    assert_eq!(busy.log_in("support@example.test", PASSWORD).await.status(), 303);
+    for minutes in (25..480).step_by(25) {
+        ahead(&world, minutes).await;
+        assert!(busy.is_logged_in().await, "after {minutes} minutes");
+    }
+    ahead(&world, 481).await;
+    assert!(!busy.is_logged_in().await, "eight hours");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_acts_only_for_its_own_session_and_origin_and_only_for_an_admin() {
+    let world = World::start(None).await;
+    let (admin, support) = (Browser::member(&world, "admin").await, Browser::member(&world, "support").await);
+    let letters: Vec<String> = dead_letters(&world, 3).await.iter().map(ToString::to_string).collect();
+    let (key, foreign) = (
+        admin.hidden("/admin/dead-letters", "form_key").await,
+        support.hidden("/admin/dead-letters", "form_key").await,
+    );
+    let retry = "/admin/dead-letters/retry";
+    let with = |form_key: &'static str| vec![("id", letters[0].as_str()), ("form_key", form_key)];
+    let base = admin.base.as_str();
+    let right = [("id", letters[0].as_str()), ("form_key", key.as_str())];
+    for (why, origin, fields) in [
+        ("no key", base, vec![("id", letters[0].as_str())]),
+        ("an empty key", base, with("")),
+        ("a wrong key", base, with("0000000000000000000000000000000000000000000000000000000000000000")),
+        ("another session's key", base, vec![("id", letters[0].as_str()), ("form_key", foreign.as_str())]),
+        ("another origin", "https://evil.test", right.to_vec()),
+        ("no origin", "", right.to_vec()),
+        ("an opaque origin", "null", right.to_vec()),
+    ] {
+        let refused = admin.post_from(origin, retry, &fields).await;
+        assert_eq!(refused.status(), 403, "{why}");
+        let id = refused.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert!(refused.headers()["content-type"].to_str().unwrap().starts_with("text/html"), "{why}");
+        let words = refused.text().await.unwrap();
+        assert!(words.contains("Nothing was done.") && words.contains(&id), "{why}: {words}");
+    }
+    let stranger = Browser::new(&world);
+    assert_eq!(stranger.post(retry, &right).await.status(), 303, "to the log-in");
+
+    // Support sees the letters, without buttons, and is refused by the page and by the database.
+    let seen = support.page("/admin/dead-letters").await;
+    assert!(seen.contains("evt_dead_1") && !seen.contains("Retry"), "{seen}");
+    let refused = support.post(retry, &[("id", &letters[0]), ("form_key", &foreign)]).await;
+    assert_eq!(refused.status(), 403);
+    assert!(refused.text().await.unwrap().contains("Your role is support"));
+    let token = support.cookie.strip_prefix("staff_session=").unwrap();
+    let error = sqlx::query("SELECT retry_dead_letters(sha256('session\\000'::bytea || $1::bytea), '{}')")
+        .bind(token.as_bytes())
+        .execute(&world.app_role().await)
+        .await
+        .unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "MK403");
+    assert_eq!(world.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL").await, 3);
+
+    // The admin retries one, then all that are shown; what came of it is told once.
+    assert_eq!(admin.post(retry, &right).await.status(), 303);
+    assert!(admin.page("/admin/dead-letters").await.contains("1 dead letter is queued again."));
+    assert!(!admin.page("/admin/dead-letters").await.contains("queued again"));
+    let mut all: Vec<(&str, &str)> = letters.iter().map(|id| ("id", id.as_str())).collect();
+    all.push(("form_key", &key));
+    assert_eq!(admin.post(retry, &all).await.status(), 303);
+    let told = admin.page("/admin/dead-letters").await;
+    assert!(told.contains("2 dead letters are queued again; 1 was already retried by somebody else."), "{told}");
+    assert!(told.contains("No dead letters."));
+    assert_eq!(world.count("SELECT count(*) FROM audit_log WHERE action = 'dead_letter.retried'").await, 3);
+    world.until_quiet().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credits_are_adjusted_once_per_form_and_per_key_with_a_trail() {
+    let world = World::start(None).await;
+    let buyer = world.tenant("buyer", 40).await;
+    world
+        .as_owner(&format!("UPDATE workspaces SET name = '<b>Ampersand & Co</b>' WHERE id = '{}'", buyer.workspace))
+        .await;
+    let (admin, support) = (Browser::member(&world, "admin").await, Browser::member(&world, "support").await);
+    let workspace = buyer.workspace.to_string();
+    let confirm =
+        |credits: &str| format!("/admin/credits/confirm?workspace_id={workspace}&credits={credits}&reason=sorry");
+    let asked = admin.page(&confirm("25")).await;
+    assert!(asked.contains("Give 25 credits?") && asked.contains("&lt;b&gt;Ampersand &amp; Co"), "{asked}");
+    let (form_key, key) = (admin.hidden(&confirm("25"), "form_key").await, admin.hidden(&confirm("25"), "key").await);
+    let form = |credits, key| {
+        vec![
+            ("workspace_id", workspace.as_str()),
+            ("credits", credits),
+            ("reason", "sorry"),
+            ("key", key),
+            ("form_key", form_key.as_str()),
+        ]
+    };
+    let fields = form("25", &key);
+    let (one, two) = tokio::join!(admin.post("/admin/credits", &fields), admin.post("/admin/credits", &fields));
+    assert_eq!((one.status().as_u16(), two.status().as_u16()), (303, 303));
+    assert_eq!(world.balance(&buyer).await, 65, "sent twice, given once");
+    let shown = admin.page(&format!("/admin/credits?workspace_id={workspace}")).await;
+    assert!(shown.contains("25 credits were given. The workspace can spend 65 now."), "{shown}");
+    assert!(shown.contains("credits.adjusted") && shown.contains("sorry"), "the trail");
+
+    let other = uuid::Uuid::new_v4().to_string();
+    assert_eq!(admin.post("/admin/credits", &form("-66", &other)).await.status(), 303);
+    let shown = admin.page("/admin/credits").await;
+    assert!(
+        shown.contains("Nothing was taken: the workspace can spend 65 credits only, and 66 were to be taken."),
+        "{shown}"
+    );
+    assert_eq!(world.balance(&buyer).await, 65);
+
+    for (query, words) in [
+        ("workspace_id=x&credits=1&reason=r", "Workspace id: “x” is not an id"),
+        ("workspace_id=00000000-0000-0000-0000-000000000000&credits=1&reason=r", "there is no workspace with this id"),
+        ("workspace_id=00000000-0000-0000-0000-000000000000&credits=0&reason=r", "Credits: 1 to 1,000,000,000"),
+        ("workspace_id=00000000-0000-0000-0000-000000000000&credits=1&reason=", "Reason: please fill this in."),
+    ] {
+        let page = admin.page(&format!("/admin/credits/confirm?{query}")).await;
+        assert!(page.contains(words), "{query}: {page}");
+    }
+    assert!(!support.page("/admin/credits").await.contains("Review"));
+    assert_eq!(support.get(&confirm("25")).await.status(), 403);
+
+    // The same over the API: one effect per key, and the same answer byte for byte.
+    let (key, look) = (world.staff("admin").await, world.staff("support").await);
+    let body = json!({ "workspace_id": workspace, "credits": -5, "reason": "a correction" });
+    let send = async |key: &str, idempotency: &str, body: &Value| {
+        let response = world.send(0, "POST", "/v1/admin/credits", key, idempotency, body).await;
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let first = send(&key, "a", &body).await;
+    assert_eq!(first.0, 201, "{}", first.1);
+    assert_eq!(serde_json::from_str::<Value>(&first.1).unwrap()["balance"], 60);
+    assert_eq!(send(&key, "a", &body).await, first);
+    assert_eq!(world.balance(&buyer).await, 60);
+    let changed = json!({ "workspace_id": workspace, "credits": -6, "reason": "a correction" });
+    assert_eq!(send(&key, "a", &changed).await.0, 422);
+    let much = json!({ "workspace_id": workspace, "credits": -61, "reason": "a correction" });
+    let (status, problem) = send(&key, "b", &much).await;
+    let problem: Value = serde_json::from_str(&problem).unwrap();
+    assert_eq!((status, &problem["available"], &problem["shortfall"]), (409, &json!(60), &json!(1)));
+    assert_eq!(send(&key, "", &body).await.0, 400);
+    assert_eq!(send(&look, "c", &body).await.0, 403);
+    let nowhere = json!({ "workspace_id": uuid::Uuid::nil(), "credits": 1, "reason": "r" });
+    assert_eq!(send(&key, "d", &nowhere).await.0, 404);
+    assert_eq!(world.count("SELECT count(*) FROM audit_log WHERE action = 'credits.adjusted'").await, 2);
+    assert!(world.ledger_is_sound().await);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_or_found_is_said_in_words() {
+    let world = World::start(None).await;
+    let browser = Browser::member(&world, "support").await;
+    let page = browser.page("/admin/purchases?workspace_id=x&from=yesterday&min_credits=few").await;
+    for words in
+        ["Workspace: “x” is not an id", "From: “yesterday” is not a day", "At least: “few” is not a whole number"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    for (path, status) in [("/admin/nothing", 404), ("/admin/purchases?cursor=x", 400)] {
+        let response = browser.get(path).await;
+        assert_eq!(response.status(), status);
+        assert!(response.headers().contains_key("content-security-policy"), "{path}");
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let words = response.text().await.unwrap();
+        assert!(words.contains("<h1>") && words.contains(&id), "{path}: {words}");
+    }
+    world.end().await;
+}
+
+/// The statements that sqlx sends on this thread, as it tells them to `tracing`.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Statements {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "summary" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "summary" {
+            self.0.lock().unwrap().push(value.to_owned());
+        }
+    }
+}
+
+impl Subscriber for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// The functions that the service calls for a page, apart from its limits and from what its worker asks for.
+async fn calls(statements: &Statements, browser: &Browser, path: &str) -> Vec<String> {
+    statements.0.lock().unwrap().clear();
+    browser.page(path).await;
+    let seen = statements.0.lock().unwrap().clone();
+    let ours = ["read_", "list_", "count_", "reconcile_"];
+    seen.iter()
+        .filter_map(|sql| sql.trim_matches('"').strip_prefix("SELECT * FROM "))
+        .filter(|call| ours.iter().any(|start| call.starts_with(start)))
+        .map(|call| call.split('(').next().unwrap().to_owned())
+        .collect()
+}
+
+// On one thread, so that what is told is told to this test alone.
+#[tokio::test]
+async fn a_page_takes_the_same_few_statements_however_much_it_shows() {
+    let statements = Statements::default();
+    let _told = tracing::subscriber::set_default(statements.clone());
+    let world = World::start(None).await;
+    let (partner, buyer) = (world.tenant("partner", 0).await, world.tenant("buyer", 5_000).await);
+    let browser = Browser::member(&world, "admin").await;
+    let pages: [(&str, &[&str]); 7] = [
+        ("/admin", &["read_session", "read_overview"]),
+        ("/admin/dead-letters", &["read_session", "list_dead_letters"]),
+        ("/admin/purchases", &["read_session", "list_purchases"]),
+        ("/admin/credits", &["read_session", "list_audit"]),
+        ("/admin/jobs", &["read_session", "count_jobs", "list_jobs"]),
+        ("/admin/commissions", &["read_session", "reconcile_commissions"]),
+        ("/admin/audit", &["read_session", "list_audit"]),
+    ];
+    let one = world.lead(&partner, 10, 500).await;
+    world.buy(0, &buyer, "first", &[one]).await;
+    let mut lengths = Vec::new();
+    for (path, expected) in pages {
+        assert_eq!(calls(&statements, &browser, path).await, expected, "{path}");
+        lengths.push(browser.page(path).await.len());
+    }
+    for n in 0..20 {
+        let lead = world.lead(&partner, 10, 5).await;
+        assert_eq!(world.buy(0, &buyer, &format!("k{n}"), &[lead]).await.0, 201);
+    }
+    dead_letters(&world, 20).await;
+    for ((path, expected), before) in pages.into_iter().zip(lengths) {
+        assert_eq!(calls(&statements, &browser, path).await, expected, "{path}");
+        if ["/admin/dead-letters", "/admin/purchases"].contains(&path) {
+            assert!(browser.page(path).await.len() > before + 1_000, "{path} shows more");
+        }
+    }
+    world.end().await;
+}
