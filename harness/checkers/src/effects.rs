@@ -52,11 +52,11 @@ pub(crate) struct Effects<'a> {
     /// Positions in `bought`.
     pub(crate) by_workspace: BTreeMap<&'a str, Vec<usize>>,
     /// Positions in `bought`.
-    pub(crate) by_lead: BTreeMap<&'a str, Vec<usize>>,
+    pub(crate) by_lead: HashMap<&'a str, Vec<usize>>,
     /// Credits for sessions, by receiver.
     pub(crate) credited: BTreeMap<&'a str, Vec<Credited>>,
     /// Refusals of one lead because it is sold out, by lead.
-    pub(crate) sold_out: BTreeMap<&'a str, Vec<Refused<'a>>>,
+    pub(crate) sold_out: HashMap<&'a str, Vec<Refused<'a>>>,
     /// Refusals for want of credits, by workspace.
     pub(crate) unfunded: BTreeMap<&'a str, Vec<Refused<'a>>>,
 }
@@ -77,9 +77,9 @@ impl<'a> Effects<'a> {
         let mut effects = Self {
             bought: Vec::new(),
             by_workspace: BTreeMap::new(),
-            by_lead: BTreeMap::new(),
+            by_lead: HashMap::new(),
             credited: BTreeMap::new(),
-            sold_out: BTreeMap::new(),
+            sold_out: HashMap::new(),
             unfunded: BTreeMap::new(),
         };
         let rows = case.database().purchases.as_deref().unwrap_or_default();

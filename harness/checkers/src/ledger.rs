@@ -84,9 +84,9 @@ impl Book<'_> {
 pub(crate) struct Entries<'a> {
     /// Sum per account.
     pub(crate) by_account: BTreeMap<&'a str, i128>,
-    /// Sum per transfer.
-    pub(crate) by_transfer: BTreeMap<&'a str, i128>,
-    net: BTreeMap<(&'a str, &'a str), i128>,
+    /// Sum per transfer, in order.
+    pub(crate) by_transfer: Vec<(&'a str, i128)>,
+    flows: BTreeMap<&'a str, Flow>,
     /// In canonical order: by transfer.
     rows: &'a [Entry],
 }
@@ -95,12 +95,19 @@ impl<'a> Entries<'a> {
     /// Adds them up. They must be in canonical order.
     pub(crate) fn new(entries: &'a [Entry]) -> Self {
         let mut sums =
-            Self { by_account: BTreeMap::new(), by_transfer: BTreeMap::new(), net: BTreeMap::new(), rows: entries };
-        for entry in entries {
-            let amount = i128::from(entry.amount);
-            *sums.by_account.entry(&entry.account).or_default() += amount;
-            *sums.by_transfer.entry(&entry.transfer).or_default() += amount;
-            *sums.net.entry((&entry.account, &entry.transfer)).or_default() += amount;
+            Self { by_account: BTreeMap::new(), by_transfer: Vec::new(), flows: BTreeMap::new(), rows: entries };
+        for of_transfer in entries.chunk_by(|one, other| one.transfer == other.transfer) {
+            let mut net: BTreeMap<&str, i128> = BTreeMap::new();
+            for entry in of_transfer {
+                *net.entry(&entry.account).or_default() += i128::from(entry.amount);
+            }
+            sums.by_transfer.push((&of_transfer[0].transfer, net.values().sum()));
+            for (account, net) in net {
+                *sums.by_account.entry(account).or_default() += net;
+                let flow = sums.flows.entry(account).or_default();
+                flow.left += (-net).max(0);
+                flow.reached += net.max(0);
+            }
         }
         sums
     }
@@ -113,11 +120,7 @@ impl<'a> Entries<'a> {
     }
 
     fn flow(&self, account: &str) -> Flow {
-        let of_account = self.net.range((account, "")..).take_while(|((of, _), _)| *of == account);
-        of_account.fold(Flow::default(), |flow, (_, net)| Flow {
-            left: flow.left + (-net).max(0),
-            reached: flow.reached + (*net).max(0),
-        })
+        self.flows.get(account).copied().unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@
 //! rows, either way. And every row was asked for by its buyer; if the record of the run is cut off, a row
 //! without its question may have lost it there, so that is a doubt.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use overdraft_model::{
     evidence::Purchase,
@@ -25,8 +25,8 @@ pub(crate) const ID: &str = "acknowledged.durable";
 
 /// Purchase rows, found by what a call knows of them.
 struct Found<'a> {
-    by_lead: BTreeMap<(&'a str, &'a str), Vec<&'a Purchase>>,
-    by_key: BTreeMap<(&'a str, &'a str), Vec<&'a Purchase>>,
+    by_lead: HashMap<(&'a str, &'a str), Vec<&'a Purchase>>,
+    by_key: HashMap<(&'a str, &'a str), Vec<&'a Purchase>>,
 }
 
 /// Judges one scenario.
@@ -47,7 +47,8 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
 }
 
 fn find(purchases: &[Purchase]) -> Found<'_> {
-    let mut found = Found { by_lead: BTreeMap::new(), by_key: BTreeMap::new() };
+    let room = purchases.len();
+    let mut found = Found { by_lead: HashMap::with_capacity(room), by_key: HashMap::with_capacity(room) };
     for row in purchases {
         found.by_lead.entry((&row.workspace, &row.lead)).or_default().push(row);
         if let Some(key) = row.key.as_deref() {
@@ -115,13 +116,13 @@ fn unclear(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
 
 /// No row for a key or a lead that only ever failed, and none that nobody asked for.
 fn refused_or_unasked(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
-    let mut possible_keys: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let mut possible_leads: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut possible_keys: HashSet<(&str, &str)> = HashSet::with_capacity(case.buys.len());
+    let mut possible_leads: HashSet<(&str, &str)> = HashSet::with_capacity(case.buys.len());
     for buy in case.buys.iter().filter(|buy| buy.call.outcome != Outcome::Fail) {
         possible_keys.insert((buy.workspace, buy.key));
         possible_leads.extend(buy.leads.iter().map(|lead| (buy.workspace, lead.as_str())));
     }
-    let mut refused: BTreeMap<(&str, &str), Vec<&Buy<'_>>> = BTreeMap::new();
+    let mut refused: HashMap<(&str, &str), Vec<&Buy<'_>>> = HashMap::new();
     for buy in case.buys.iter().filter(|buy| !possible_keys.contains(&(buy.workspace, buy.key))) {
         refused.entry((buy.workspace, buy.key)).or_default().push(buy);
     }
@@ -131,6 +132,7 @@ fn refused_or_unasked(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
     }
     let ours =
         rows.by_lead.iter().filter(|((who, lead), _)| case.workspace(who).is_some() || case.lead(lead).is_some());
+    let mut strange = BTreeMap::new();
     for ((who, lead), of_lead) in ours {
         trial.saw(1);
         let by_refused_key = of_lead.iter().find_map(|row| refused.get(&(who, row.key.as_deref().unwrap_or_default())));
@@ -139,6 +141,9 @@ fn refused_or_unasked(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
             None if possible_leads.contains(&(*who, *lead)) => continue,
             None => case.buys_for(lead).filter(|buy| buy.workspace == *who).collect(),
         };
+        strange.insert((*who, *lead), (of_lead, asked));
+    }
+    for ((who, lead), (of_lead, asked)) in strange {
         unexplained(case, who, lead, of_lead, &asked, trial);
     }
 }

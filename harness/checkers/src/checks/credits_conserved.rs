@@ -181,12 +181,12 @@ fn about<'a>(case: &Case<'a>, session: &str, grants: &[&Grant], summary: String)
 
 /// Every transfer sums to zero, every balance is the sum of its entries.
 fn double_entry(case: &Case<'_>, accounts: &[Account], entries: &Entries<'_>, trial: &mut Trial) {
-    let whole: i128 = entries.by_transfer.values().sum();
+    let whole: i128 = entries.by_transfer.iter().map(|(_, sum)| sum).sum();
     trial.fact(format!("{} sum to {whole}", counted(entries.by_transfer.len(), "transfer")));
     if !case.quiet() {
         return;
     }
-    for (transfer, sum) in entries.by_transfer.iter().filter(|(_, sum)| **sum != 0) {
+    for (transfer, sum) in entries.by_transfer.iter().filter(|(_, sum)| *sum != 0) {
         let lines =
             entries.of(transfer).iter().map(|entry| format!("entry {:+} on account {}", entry.amount, entry.account));
         let summary = format!("transfer {transfer} moves {sum:+} credits out of balance");

@@ -6,7 +6,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use overdraft_model::{
@@ -47,8 +47,8 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
 
 /// One purchase per buyer and lead, and per key.
 fn bought(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
-    let mut by_lead: BTreeMap<(&str, &str), Vec<&Purchase>> = BTreeMap::new();
-    let mut by_key: BTreeMap<(&str, &str), Vec<&Purchase>> = BTreeMap::new();
+    let mut by_lead: HashMap<(&str, &str), Vec<&Purchase>> = HashMap::with_capacity(purchases.len());
+    let mut by_key: HashMap<(&str, &str), Vec<&Purchase>> = HashMap::with_capacity(purchases.len());
     for row in purchases {
         by_lead.entry((&row.workspace, &row.lead)).or_default().push(row);
         if let Some(key) = row.key.as_deref() {
@@ -58,7 +58,7 @@ fn bought(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
     trial.saw(by_lead.len());
     let mut doubled = 0;
     let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for ((who, lead), rows) in by_lead.iter().filter(|(_, rows)| rows.len() > 1) {
+    for ((who, lead), rows) in several(&by_lead) {
         let extra = rows.len() - 1;
         doubled += extra;
         told.extend(rows.iter().filter_map(|row| Some((*who, row.key.as_deref()?))));
@@ -85,22 +85,31 @@ fn bought(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
 /// One purchase per key, by the rows and by the answers. Returns how many were too many.
 fn keys(
     case: &Case<'_>,
-    by_key: &BTreeMap<(&str, &str), Vec<&Purchase>>,
+    by_key: &HashMap<(&str, &str), Vec<&Purchase>>,
     told: &BTreeSet<(&str, &str)>,
     trial: &mut Trial,
 ) -> usize {
-    let mut calls: BTreeMap<(&str, &str), Vec<&Buy<'_>>> = BTreeMap::new();
+    let mut calls: HashMap<(&str, &str), Vec<&Buy<'_>>> = HashMap::with_capacity(case.buys.len());
     for buy in &case.buys {
         calls.entry((buy.workspace, buy.key)).or_default().push(buy);
     }
-    let none = Vec::new();
+    trial.saw(calls.values().filter(|buys| buys.len() > 1).count());
+    // Nearly every key has one purchase; only the others are put in order and looked at closely.
+    let differ = |key: &(&str, &str), buys: &[&Buy<'_>]| {
+        let mut ids = by_key
+            .get(key)
+            .into_iter()
+            .flatten()
+            .map(|row| row.purchase.as_str())
+            .chain(buys.iter().filter_map(|buy| answered(buy)));
+        let first = ids.next();
+        ids.any(|id| Some(id) != first)
+    };
+    let suspects: BTreeMap<_, _> =
+        calls.iter().filter(|(key, buys)| !told.contains(*key) && differ(key, buys)).collect();
     let mut doubled = 0;
-    for (key, buys) in &calls {
-        trial.saw(usize::from(buys.len() > 1));
-        if told.contains(key) {
-            continue;
-        }
-        let rows = by_key.get(key).unwrap_or(&none);
+    for (key, buys) in suspects {
+        let rows = by_key.get(key).map_or(&[][..], Vec::as_slice);
         let mut ids: BTreeSet<Cow<'_, str>> = rows.iter().map(|row| Cow::Borrowed(row.purchase.as_str())).collect();
         let kept = ids.len();
         ids.extend(buys.iter().filter(|buy| buy.call.outcome == Outcome::Ok).filter_map(|buy| buy.purchase.clone()));
@@ -120,6 +129,16 @@ fn keys(
         trial.found(|| tale().stake(Loss::PurchasesDoubled, (kept.max(1) - 1) as i128).end());
     }
     doubled
+}
+
+/// The purchase that an ok names.
+fn answered<'b>(buy: &'b Buy<'_>) -> Option<&'b str> {
+    buy.purchase.as_deref().filter(|_| buy.call.outcome == Outcome::Ok)
+}
+
+/// Groups of more than one, in the order of their names.
+fn several<K: Ord, T>(groups: &HashMap<K, Vec<T>>) -> BTreeMap<&K, &Vec<T>> {
+    groups.iter().filter(|(_, group)| group.len() > 1).collect()
 }
 
 /// One grant per session: never more credits than were ordered, however many rows they came in.
@@ -150,12 +169,12 @@ fn granted(case: &Case<'_>, trial: &mut Trial) {
 
 /// One commission per sale.
 fn earned(case: &Case<'_>, commissions: &[Commission], trial: &mut Trial) {
-    let mut by_sale: BTreeMap<(&str, &str), Vec<&Commission>> = BTreeMap::new();
+    let mut by_sale: HashMap<(&str, &str), Vec<&Commission>> = HashMap::with_capacity(commissions.len());
     for row in commissions.iter().filter(|row| case.lead(&row.lead).is_some()) {
         by_sale.entry((&row.purchase, &row.lead)).or_default().push(row);
     }
     trial.saw(by_sale.len());
-    for ((purchase, lead), rows) in by_sale.iter().filter(|(_, rows)| rows.len() > 1) {
+    for ((purchase, lead), rows) in several(&by_sale) {
         let sum: i128 = rows.iter().map(|row| i128::from(row.amount)).sum();
         let summary =
             format!("{lead} was sold once as {purchase} and earned {} commissions, {sum} credits", rows.len());
@@ -172,14 +191,14 @@ fn emailed(case: &Case<'_>, purchases: &[&Purchase], grants: &[Grant], trial: &m
         .iter()
         .filter_map(|row| Some((row.confirmation.as_deref()?, (row.workspace.as_str(), Some(row.lead.as_str())))));
     let receipts = grants.iter().filter_map(|row| Some((row.receipt.as_deref()?, (row.workspace.as_str(), None))));
-    let promised: BTreeMap<&str, (&str, Option<&str>)> = confirmations.chain(receipts).collect();
-    let mut sent: BTreeMap<(&str, &str), Vec<&Email>> = BTreeMap::new();
+    let promised: HashMap<&str, (&str, Option<&str>)> = confirmations.chain(receipts).collect();
+    let mut sent: HashMap<(&str, &str), Vec<&Email>> = HashMap::with_capacity(promised.len());
     for email in case.evidence.email.accepted.iter().filter(|email| promised.contains_key(email.event.as_str())) {
         sent.entry((&email.event, &email.recipient)).or_default().push(email);
     }
     trial.saw(sent.len());
     let mut doubled = 0;
-    for ((event, recipient), emails) in sent.iter().filter(|(_, emails)| emails.len() > 1) {
+    for ((event, recipient), emails) in several(&sent) {
         let extra = emails.len() - 1;
         doubled += extra;
         let keys: BTreeSet<_> = emails.iter().map(|email| email.key.as_deref().unwrap_or("none")).collect();

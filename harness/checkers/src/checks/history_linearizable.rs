@@ -9,6 +9,8 @@
 //! and must only not be ahead of what was asked for. A limit, or a floor, that the target does not promise (its
 //! check is skipped) does not bind here either.
 
+use std::collections::HashMap;
+
 use overdraft_model::{
     history::Call,
     manifest::Lead,
@@ -183,7 +185,7 @@ impl<'a> Shelf<'a> {
 
 /// Each lead's answers fit into one order, and no sold_count is ahead of the sales.
 fn leads<'a>(case: &Case<'a>, effects: &Effects<'a>, given_up: &mut GivenUp, trial: &mut Trial) {
-    let mut reads: std::collections::BTreeMap<&str, Vec<&Call>> = std::collections::BTreeMap::new();
+    let mut reads: HashMap<&str, Vec<&Call>> = HashMap::new();
     for call in case.history.calls.iter().filter(|call| call.outcome == Outcome::Ok) {
         if let Operation::ReadLead { lead, .. } = &call.operation {
             reads.entry(lead).or_default().push(call);

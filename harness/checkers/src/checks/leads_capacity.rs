@@ -74,7 +74,7 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
 /// Gathers what is known per lead of this world.
 fn sales<'a>(case: &Case<'a>, purchases: &'a [Purchase], leads: &'a [Stored]) -> Vec<Sales<'a>> {
     let mut all: Vec<Sales<'a>> = Vec::new();
-    let mut at = std::collections::BTreeMap::new();
+    let mut at = std::collections::HashMap::with_capacity(case.world().leads.len());
     for lead in &case.world().leads {
         at.insert(lead.name.as_str(), all.len());
         let mut seen: BTreeSet<(&str, Cow<'_, str>)> = BTreeSet::new();

@@ -3,10 +3,10 @@
 //! Liveness, so it is asked only of a target that had the whole settle limit. A dead letter is a delivery to
 //! a person only if an alert names its subject: a letter that nobody is told of is lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use overdraft_model::{
-    evidence::{DeadLetter, Job, Session},
+    evidence::{DeadLetter, Grant, Job, Purchase, Session},
     history::{Call, Phase},
     operation::{Operation, Outcome},
 };
@@ -131,6 +131,21 @@ fn ungranted<'a>(
         .rows(about.iter().map(|letter| rows::dead_letter(letter)))
 }
 
+/// Why an email is owed.
+enum Cause<'a> {
+    Purchase(&'a Purchase),
+    Grant(&'a Grant),
+}
+
+impl Cause<'_> {
+    fn row(&self) -> String {
+        match self {
+            Self::Purchase(row) => rows::purchase(row),
+            Self::Grant(row) => rows::grant(row),
+        }
+    }
+}
+
 /// Every promised email was accepted, or lies in the dead letters with an alert.
 fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
     let database = case.database();
@@ -140,15 +155,17 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
     let bought = database.purchases.iter().flatten();
     let bought = bought.filter(|row| case.workspace(&row.workspace).is_some());
     let bought =
-        bought.filter_map(|row| Some((row.confirmation.as_deref()?, (row.workspace.as_str(), rows::purchase(row)))));
+        bought.filter_map(|row| Some((row.confirmation.as_deref()?, (row.workspace.as_str(), Cause::Purchase(row)))));
     let granted = database.grants.iter().flatten();
     let granted = granted.filter(|row| case.workspace(&row.workspace).is_some());
-    let granted = granted.filter_map(|row| Some((row.receipt.as_deref()?, (row.workspace.as_str(), rows::grant(row)))));
-    let promised: BTreeMap<&str, (&str, String)> = bought.chain(granted).collect();
+    let granted =
+        granted.filter_map(|row| Some((row.receipt.as_deref()?, (row.workspace.as_str(), Cause::Grant(row)))));
+    let promised: HashMap<&str, (&str, Cause<'_>)> = bought.chain(granted).collect();
     let accepted = to_whom_it_concerns(case, &promised, trial);
     let refused = grouped(&case.evidence.email.refused, |email| Some(&email.event));
     let (mut lost, mut handed) = (0, 0);
-    for (event, (workspace, cause)) in promised.iter().filter(|(event, _)| !accepted.contains(*event)) {
+    let missing: BTreeMap<_, _> = promised.iter().filter(|(event, _)| !accepted.contains(*event)).collect();
+    for (event, (workspace, cause)) in missing {
         if !letters.mapped {
             trial.need("dead_letters", database.dead_letters.as_ref());
             continue;
@@ -168,7 +185,7 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
                 Tale::new(case.history, summary)
                     .stake(Loss::EmailsLost, 1)
                     .calls(case.buys_of(workspace).map(|buy| buy.call).filter(|call| call.outcome != Outcome::Fail))
-                    .rows([cause.clone()])
+                    .rows([cause.row()])
                     .rows(refused.map(|email| {
                         format!("email to {} about {event} refused with {}", email.recipient, email.status)
                     }))
@@ -187,13 +204,13 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
 /// stranger about somebody's purchase. An address that is nobody's in this world may be the target's own.
 fn to_whom_it_concerns<'a>(
     case: &Case<'a>,
-    promised: &BTreeMap<&'a str, (&'a str, String)>,
+    promised: &HashMap<&'a str, (&'a str, Cause<'a>)>,
     trial: &mut Trial,
-) -> BTreeSet<&'a str> {
+) -> HashSet<&'a str> {
     let owners =
         case.world().workspaces.iter().filter_map(|w| Some((w.values.get("email")?.as_str()?, w.name.as_str())));
     let owners: BTreeMap<&str, &str> = owners.collect();
-    let mut delivered = BTreeSet::new();
+    let mut delivered = HashSet::with_capacity(promised.len());
     for email in &case.evidence.email.accepted {
         let stranger = promised.get(email.event.as_str()).and_then(|(owed_to, _)| {
             owners.get(email.recipient.as_str()).filter(|owner| *owner != owed_to).map(|owner| (*owed_to, *owner))

@@ -5,7 +5,7 @@
 //! mapped, what left the account is held against the purchases, so credits that came from nowhere are not
 //! mistaken for a purchase that was never paid; without entries the two cannot be told apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use overdraft_model::{
     evidence::{Commission, Purchase},
@@ -15,7 +15,7 @@ use overdraft_model::{
 };
 
 use crate::{
-    case::Case,
+    case::{Buy, Case},
     ledger::{self, Book, Entries},
     money::Loss,
     rows,
@@ -125,7 +125,7 @@ fn tale<'a>(case: &Case<'a>, book: &Book<'a>, summary: String) -> Tale<'a> {
 
 /// Each purchase cost what the lead was offered for.
 fn prices(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
-    let prices: BTreeMap<&str, i64> = case.world().leads.iter().map(|lead| (lead.name.as_str(), lead.price)).collect();
+    let prices: HashMap<&str, i64> = case.world().leads.iter().map(|lead| (lead.name.as_str(), lead.price)).collect();
     for row in purchases {
         let Some(price) = prices.get(row.lead.as_str()).filter(|price| **price != row.price) else { continue };
         let summary =
@@ -145,18 +145,18 @@ fn asked<'a>(case: &Case<'a>, row: &Purchase) -> Vec<&'a Call> {
 /// Several leads bought at once are bought together or not at all. What was answered ok is the business of
 /// `acknowledged.durable`; here, what was not, where the target keeps the key.
 fn halves(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
-    let mut by_key: BTreeMap<(&str, &str), Vec<&Purchase>> = BTreeMap::new();
+    let unclear = |buy: &&Buy<'_>| buy.leads.len() > 1 && buy.call.outcome == Outcome::Info;
+    if !case.buys.iter().any(|buy| unclear(&buy)) {
+        return;
+    }
+    let mut by_key: HashMap<(&str, &str), Vec<&Purchase>> = HashMap::new();
     for row in purchases {
         if let Some(key) = row.key.as_deref() {
             by_key.entry((&row.workspace, key)).or_default().push(row);
         }
     }
-    for (buy, got) in case
-        .buys
-        .iter()
-        .filter(|buy| buy.leads.len() > 1 && buy.call.outcome == Outcome::Info)
-        .filter_map(|buy| Some((buy, by_key.get(&(buy.workspace, buy.key))?)))
-    {
+    let unclear = case.buys.iter().filter(unclear);
+    for (buy, got) in unclear.filter_map(|buy| Some((buy, by_key.get(&(buy.workspace, buy.key))?))) {
         let have = buy.leads.iter().filter(|lead| got.iter().any(|row| row.lead == **lead)).count();
         if have > 0 && have < buy.leads.len() {
             let summary = format!(
@@ -174,11 +174,12 @@ fn halves(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
 /// Each purchase earned its partner one commission, of the amount that is due. More than one is the
 /// business of `effects.at-most-once`.
 fn shares(case: &Case<'_>, purchases: &[&Purchase], commissions: &[Commission], trial: &mut Trial) {
-    let bought: BTreeMap<(&str, &str), &Purchase> =
+    let bought: HashMap<(&str, &str), &Purchase> =
         purchases.iter().map(|row| ((row.purchase.as_str(), row.lead.as_str()), *row)).collect();
-    let earned: BTreeSet<(&str, &str)> =
+    let earned: HashSet<(&str, &str)> =
         commissions.iter().map(|row| (row.purchase.as_str(), row.lead.as_str())).collect();
-    for (_, row) in bought.iter().filter(|(sale, _)| !earned.contains(*sale)) {
+    let without: BTreeMap<_, _> = bought.iter().filter(|(sale, _)| !earned.contains(*sale)).collect();
+    for row in without.into_values() {
         let partner = case.lead(&row.lead).map_or("its partner", |lead| lead.partner.as_str());
         let summary = format!(
             "{} paid {} credits for {}, and {partner} earned no commission",
