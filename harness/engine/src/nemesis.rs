@@ -56,5 +56,6 @@ pub fn inject(stage: &Stage, fault: &Fault) -> Option<Guard> {
         Fault::StripeErrors { .. } | Fault::StripeLosesAnswers { .. } | Fault::WebhookChaos { .. } => {
             stage.stripe.inject(fault)
         }
+        Fault::Statement(_) => None,
     }
 }

@@ -16,6 +16,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// A guard over an injection: `remove` takes it away.
+    pub(crate) fn new<T>(active: &Active<T>, remove: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self { effects: Arc::clone(&active.effects), remove: Some(Box::new(remove)) }
+    }
+
     /// How often the fault really changed something so far: answers spoilt, deliveries added or held back.
     #[must_use]
     pub fn effects(&self) -> u64 {
@@ -46,6 +51,11 @@ pub(crate) struct Active<T> {
 }
 
 impl<T> Active<T> {
+    /// A new injection that has had no effect yet.
+    pub(crate) fn new(value: T) -> Self {
+        Self { value: Arc::new(value), effects: Arc::default() }
+    }
+
     pub(crate) fn value(&self) -> &T {
         &self.value
     }
@@ -79,17 +89,15 @@ impl<T> Default for Slot<T> {
 impl<T: Send + Sync + 'static> Slot<T> {
     /// Puts a fault in place until its guard drops.
     pub(crate) fn put(&self, value: T) -> Guard {
-        let active = Active { value: Arc::new(value), effects: Arc::default() };
-        let effects = Arc::clone(&active.effects);
+        let active = Active::new(value);
         *locked(&self.0) = Some(active.clone());
-        let place = Arc::clone(&self.0);
-        let remove = move || {
+        let (place, leaving) = (Arc::clone(&self.0), active.clone());
+        Guard::new(&active, move || {
             let mut place = locked(&place);
-            if place.as_ref().is_some_and(|present| present.is(&active)) {
+            if place.as_ref().is_some_and(|present| present.is(&leaving)) {
                 *place = None;
             }
-        };
-        Guard { effects, remove: Some(Box::new(remove)) }
+        })
     }
 
     /// The fault in place, if there is one.

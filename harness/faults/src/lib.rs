@@ -1,8 +1,9 @@
-//! The world around the target, and what goes wrong in it: the payment provider and the email provider.
+//! The world around the target, and what goes wrong in it: the payment provider, the email provider, and the
+//! wires between all of them.
 //!
-//! Each provider is a real HTTP server with a ledger of its own. A fault is injected with
+//! Each provider is a real HTTP server with a ledger of its own, each wire a proxy. A fault is injected with
 //! `inject`, which returns a [`guard::Guard`]: while the guard lives the fault hits, when it drops the
-//! provider is sound again, and its count of effects says whether anything was hit at all.
+//! provider or wire is sound again, and its count of effects says whether anything was hit at all.
 //!
 //! Whatever is left to chance here is drawn from the seed and from a name that does not depend on the
 //! machine's scheduler, so that the same seed gives the same fates to the same messages. Nothing here
@@ -12,6 +13,7 @@
 //! |---|---|
 //! | [`stripe`] | checkout, payments, webhook deliveries, forgeries |
 //! | [`email`] | Resend's API, the alert hook |
+//! | [`postgres`] | a proxy that knows statements, and strikes them |
 //! | [`guard`] | what keeps a fault in place |
 
 // The provider's objects are written out in full, and `json!` recurses once per token.
@@ -20,5 +22,10 @@
 mod draw;
 pub mod email;
 pub mod guard;
+mod listener;
+pub mod postgres;
+mod row;
 mod server;
 pub mod stripe;
+
+pub use listener::ProxyError;

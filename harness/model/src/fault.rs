@@ -1,7 +1,10 @@
 //! The faults that a scenario's timetable may name: data only, the injectors live in `faults`.
 
+pub mod statement;
+
 use serde::{Deserialize, Serialize};
 
+use self::statement::StatementFault;
 use crate::span::Span;
 
 /// One entry of a timetable: what, from when, for how long.
@@ -73,6 +76,8 @@ pub enum Fault {
         #[serde(default)]
         lose_answer: f64,
     },
+    /// Statements between the target and its database are lost, held or answered by an error.
+    Statement(StatementFault),
 }
 
 impl Fault {
@@ -85,6 +90,7 @@ impl Fault {
             Self::StripeErrors { .. } => "stripe-errors",
             Self::StripeLosesAnswers { .. } => "stripe-loses-answers",
             Self::WebhookChaos { .. } => "webhook-chaos",
+            Self::Statement(_) => "statement",
         }
     }
 
@@ -92,7 +98,7 @@ impl Fault {
     #[must_use]
     pub fn shares(&self) -> Vec<(&'static str, f64)> {
         match self {
-            Self::EmailDown {} => vec![],
+            Self::EmailDown {} | Self::Statement(_) => vec![],
             Self::EmailFlaky { for_good, rate_limited, lose_answer, slow, .. } => vec![
                 ("for_good", *for_good),
                 ("rate_limited", *rate_limited),

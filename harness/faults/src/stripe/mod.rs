@@ -299,7 +299,7 @@ impl StripeSim {
                 let delay = delay.duration();
                 Some(faults.chaos.put(Chaos { duplicates, delay, at_once, forged, lose_answer }))
             }
-            Fault::EmailDown {} | Fault::EmailFlaky { .. } => None,
+            Fault::EmailDown {} | Fault::EmailFlaky { .. } | Fault::Statement(_) => None,
         }
     }
 }
