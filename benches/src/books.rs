@@ -152,6 +152,7 @@ impl Books {
             event: event.clone(),
             event_type: "checkout.session.completed".into(),
             session: Some(session.session.clone()),
+            object: None,
             acknowledged: false,
         });
         (self.provider.events.len() - 1, event)

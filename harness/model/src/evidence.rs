@@ -260,6 +260,44 @@ pub struct Provider {
     pub deliveries: Vec<Delivery>,
     /// API requests answered, by `METHOD path status`.
     pub requests: BTreeMap<String, u64>,
+    /// Every refund.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<Refund>,
+    /// Every dispute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
+}
+
+/// One refund as the provider knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Refund {
+    /// `re_…`.
+    pub refund: String,
+    /// The checkout session whose payment it gives back; none where there was no session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// `pi_…`.
+    pub payment_intent: String,
+    /// In the currency's smallest unit.
+    pub amount: i64,
+    /// `succeeded`, or `failed`: the money came back to the merchant.
+    pub status: String,
+}
+
+/// One dispute as the provider knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Dispute {
+    /// `du_…`.
+    pub dispute: String,
+    /// The checkout session whose payment it disputes; none where there was no session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// In the currency's smallest unit.
+    pub amount: i64,
+    /// `needs_response`, `under_review`, `won` or `lost`.
+    pub status: String,
+    /// Whether the funds are withdrawn from the merchant now: they were, and were not reinstated.
+    pub withdrawn: bool,
 }
 
 /// One checkout session and what became of it.
@@ -294,6 +332,9 @@ pub struct ProviderEvent {
     /// The checkout session behind it.
     #[serde(default)]
     pub session: Option<String>,
+    /// The id of the object that it tells of, such as `re_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// Whether some delivery of it was answered 2xx.
     pub acknowledged: bool,
 }

@@ -58,6 +58,51 @@ pub enum Fault {
         /// Share of POSTs whose answer is lost.
         share: f64,
     },
+    /// The payment provider's API answers nothing but 503, nothing done.
+    StripeDown {
+        /// It closes the connection without an answer instead.
+        #[serde(default)]
+        refuses: bool,
+    },
+    /// The payment provider's answers come late. Until one was given, its idempotency key is answered 409.
+    StripeSlow {
+        /// By how much.
+        by: Span,
+        /// Share of requests.
+        #[serde(default = "all")]
+        share: f64,
+    },
+    /// The payment provider answers 429 to a share of the requests, nothing done.
+    StripeRateLimited {
+        /// Share of requests.
+        share: f64,
+    },
+    /// The payment provider answers 409 to a share of the POSTs with an idempotency key: it is in use.
+    StripeKeyInUse {
+        /// Share of such POSTs.
+        share: f64,
+    },
+    /// No webhook gets out; all that gathered come at once when it is healed.
+    WebhookOutage {},
+    /// The first attempt of a share of events is lost on its way, and tried again.
+    WebhookDrops {
+        /// Share of events.
+        share: f64,
+    },
+    /// The clock that webhooks are signed by is wrong.
+    WebhookClockSkew {
+        /// By how much it is ahead.
+        #[serde(default)]
+        ahead: Span,
+        /// By how much it is behind.
+        #[serde(default)]
+        behind: Span,
+    },
+    /// A share of webhook deliveries is signed with the secret from before a roll alone.
+    WebhookOldSecret {
+        /// Share of deliveries, each attempt drawn anew.
+        share: f64,
+    },
     /// Webhooks arrive more than once, in any order, late, and among forged ones.
     WebhookChaos {
         /// Each event is delivered between 1 and 1 + this many times.
@@ -80,6 +125,10 @@ pub enum Fault {
     Statement(StatementFault),
 }
 
+const fn all() -> f64 {
+    1.0
+}
+
 impl Fault {
     /// The name as the scenario file, the history and the report spell it.
     #[must_use]
@@ -89,6 +138,14 @@ impl Fault {
             Self::EmailFlaky { .. } => "email-flaky",
             Self::StripeErrors { .. } => "stripe-errors",
             Self::StripeLosesAnswers { .. } => "stripe-loses-answers",
+            Self::StripeDown { .. } => "stripe-down",
+            Self::StripeSlow { .. } => "stripe-slow",
+            Self::StripeRateLimited { .. } => "stripe-rate-limited",
+            Self::StripeKeyInUse { .. } => "stripe-key-in-use",
+            Self::WebhookOutage {} => "webhook-outage",
+            Self::WebhookDrops { .. } => "webhook-drops",
+            Self::WebhookClockSkew { .. } => "webhook-clock-skew",
+            Self::WebhookOldSecret { .. } => "webhook-old-secret",
             Self::WebhookChaos { .. } => "webhook-chaos",
             Self::Statement(_) => "statement",
         }
@@ -98,14 +155,24 @@ impl Fault {
     #[must_use]
     pub fn shares(&self) -> Vec<(&'static str, f64)> {
         match self {
-            Self::EmailDown {} | Self::Statement(_) => vec![],
+            Self::EmailDown {}
+            | Self::StripeDown { .. }
+            | Self::WebhookOutage {}
+            | Self::WebhookClockSkew { .. }
+            | Self::Statement(_) => vec![],
             Self::EmailFlaky { for_good, rate_limited, lose_answer, slow, .. } => vec![
                 ("for_good", *for_good),
                 ("rate_limited", *rate_limited),
                 ("lose_answer", *lose_answer),
                 ("slow", *slow),
             ],
-            Self::StripeErrors { share } | Self::StripeLosesAnswers { share } => vec![("share", *share)],
+            Self::StripeErrors { share }
+            | Self::StripeLosesAnswers { share }
+            | Self::StripeSlow { share, .. }
+            | Self::StripeRateLimited { share }
+            | Self::StripeKeyInUse { share }
+            | Self::WebhookDrops { share }
+            | Self::WebhookOldSecret { share } => vec![("share", *share)],
             Self::WebhookChaos { forged, lose_answer, .. } => {
                 vec![("forged", *forged), ("lose_answer", *lose_answer)]
             }

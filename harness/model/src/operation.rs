@@ -139,6 +139,8 @@ pub enum Forgery {
     Stale,
     /// Truly signed, from the provider's other mode (live for test, test for live).
     WrongMode,
+    /// A true signature over the whole body, of which only the first half was posted.
+    Truncated,
 }
 
 /// How a customer pays.
@@ -317,7 +319,8 @@ impl fmt::Display for Operation {
 
 impl Forgery {
     /// All kinds, in a stable order.
-    pub const ALL: [Self; 5] = [Self::Unsigned, Self::WrongSecret, Self::Altered, Self::Stale, Self::WrongMode];
+    pub const ALL: [Self; 6] =
+        [Self::Unsigned, Self::WrongSecret, Self::Altered, Self::Stale, Self::WrongMode, Self::Truncated];
 
     /// A few words for a story.
     #[must_use]
@@ -328,6 +331,7 @@ impl Forgery {
             Self::Altered => "body altered after signing",
             Self::Stale => "signed too long ago",
             Self::WrongMode => "from the other mode",
+            Self::Truncated => "body cut short",
         }
     }
 }

@@ -208,6 +208,7 @@ impl Shop {
             event: event.clone(),
             event_type: "checkout.session.completed".into(),
             session: Some(session.into()),
+            object: None,
             acknowledged: false,
         });
         event

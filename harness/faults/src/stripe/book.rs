@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use overdraft_model::{evidence, operation::Forgery};
+use overdraft_model::evidence;
 use serde_json::{Value, json};
 
 use super::{
     chaos::{Chaos, Fate},
-    deliveries::{Deliveries, Outgoing},
-    events::{self, Event, Origin},
-    objects::{Charge, Checkout, Intent, Stage},
+    claims::{Dispute, Refund},
+    deliveries::{Deliveries, Outgoing, Way},
+    events::{self, Envelopes, Event, Origin},
+    intents::{Charge, Intent},
+    objects::{Checkout, Stage},
 };
 use crate::{draw::Draw, guard::Active};
 
@@ -29,22 +31,22 @@ pub(super) struct Moment<'a> {
 
 /// An event about to be issued.
 pub(super) struct News<'a> {
-    /// The payment's stable name.
+    /// The stable name of what brings it: the payment's, the refund's. Its events are counted under it.
     pub(super) label: &'a str,
-    /// Its place in the payment's sequence, from 0.
-    pub(super) ordinal: usize,
     pub(super) event_type: &'static str,
     pub(super) session: Option<&'a str>,
     pub(super) object: Value,
     pub(super) origin: Origin,
 }
 
-/// An answer that an idempotency key remembers.
+/// An answer that an idempotency key remembers, or will once it was given.
 pub(super) struct Remembered {
     pub(super) fingerprint: String,
     pub(super) request: String,
     pub(super) status: u16,
     pub(super) body: Value,
+    /// When the answer of the request that did it will have been given: before, the key is in use.
+    pub(super) answered_at: Option<Instant>,
 }
 
 /// The books.
@@ -53,10 +55,16 @@ pub(super) struct Book {
     pub(super) checkout_at: BTreeMap<String, usize>,
     pub(super) intents: BTreeMap<String, Intent>,
     pub(super) charges: BTreeMap<String, Charge>,
+    pub(super) refunds: Vec<Refund>,
+    pub(super) disputes: Vec<Dispute>,
+    /// In which envelopes events are issued.
+    pub(super) envelopes: Envelopes,
     pub(super) events: Vec<Event>,
     pub(super) event_at: BTreeMap<String, usize>,
     pub(super) deliveries: Deliveries,
     pub(super) attempts: Vec<evidence::Delivery>,
+    /// Deliveries in flight that a fault signed wrongly.
+    pub(super) misled: BTreeSet<u64>,
     pub(super) requests: BTreeMap<String, u64>,
     pub(super) memory: BTreeMap<String, Remembered>,
     /// Every id that was ever used, forged ones included.
@@ -74,10 +82,14 @@ impl Book {
             checkout_at: BTreeMap::new(),
             intents: BTreeMap::new(),
             charges: BTreeMap::new(),
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            envelopes: Envelopes::default(),
             events: Vec::new(),
             event_at: BTreeMap::new(),
             deliveries: Deliveries::new(compression),
             attempts: Vec::new(),
+            misled: BTreeSet::new(),
             requests: BTreeMap::new(),
             memory: BTreeMap::new(),
             issued: BTreeSet::new(),
@@ -116,161 +128,101 @@ impl Book {
         self.checkouts.get_mut(*self.checkout_at.get(id)?)
     }
 
-    /// The oldest session that can still be paid: the likeliest never to be.
-    fn unpaid(&self, created: i64) -> Option<&Checkout> {
-        self.checkouts.iter().find(|checkout| checkout.stage == Stage::Open && checkout.expires_at > created)
-    }
-
-    /// Opens a payment intent and says so.
-    pub(super) fn open_intent(&mut self, intent: Intent, session: Option<&str>, origin: &Origin, moment: &Moment<'_>) {
-        let created = Intent { payment_method: None, ..intent.clone() };
-        self.issue(
-            News {
-                label: &intent.label,
-                ordinal: 0,
-                event_type: "payment_intent.created",
-                session,
-                object: created.to_json(),
-                origin: origin.clone(),
-            },
-            moment,
-        );
-        self.intents.insert(intent.id.clone(), intent);
-    }
-
-    /// Charges a card for a payment intent, which succeeds, and says so.
-    pub(super) fn charge(
-        &mut self,
-        intent: &str,
-        payment_method: Option<String>,
-        session: Option<&str>,
-        origin: &Origin,
-        moment: &Moment<'_>,
-    ) -> Option<Charge> {
-        let label = self.intents.get(intent)?.label.clone();
-        let id = self.fresh(moment.seed, "ch_3", 23, &[&label]);
-        let method = self.fresh(moment.seed, "pm_1", 23, &[&label]);
-        let intent = self.intents.get_mut(intent)?;
-        intent.charge = Some(id.clone());
-        intent.payment_method = Some(payment_method.or(intent.payment_method.take()).unwrap_or(method));
-        let intent = intent.clone();
-        let charge = Charge { id: id.clone(), created: moment.created, intent: intent.clone() };
-        for (ordinal, event_type, object) in
-            [(1, "charge.succeeded", charge.to_json()), (2, "payment_intent.succeeded", intent.to_json())]
-        {
-            self.issue(News { label: &label, ordinal, event_type, session, object, origin: origin.clone() }, moment);
+    /// Keeps a session as it is now.
+    pub(super) fn put_checkout(&mut self, checkout: &Checkout) {
+        if let Some(kept) = self.checkout_mut(&checkout.id) {
+            kept.clone_from(checkout);
         }
-        self.charges.insert(id, charge.clone());
-        Some(charge)
     }
 
-    /// Issues an event and schedules its deliveries.
+    /// A name of something that has no natural one: its kind, its label, and how often that came before.
+    pub(super) fn told_apart(&mut self, kind: &str, label: &str) -> String {
+        let name = format!("{kind} {label}");
+        match self.uses_of(&format!("label {name}")) {
+            0 => name,
+            again => format!("{name}#{again}"),
+        }
+    }
+
+    /// Issues an event and schedules its deliveries. Told in two envelopes it is two; the first's id is returned.
     pub(super) fn issue(&mut self, news: News<'_>, moment: &Moment<'_>) -> String {
+        let ordinal = usize::try_from(self.uses_of(&format!("event {}", news.label))).unwrap_or(usize::MAX);
         let fates = match &moment.chaos {
-            Some(chaos) => chaos.value().copies(moment.seed, news.label, news.ordinal),
+            Some(chaos) => chaos.value().copies(moment.seed, news.label, ordinal),
             None => vec![Fate::default()],
         };
         let together = moment.chaos.as_ref().is_some_and(|chaos| chaos.value().at_once) && fates.len() > 1;
-        let burst = together.then(|| self.deliveries.next_id());
-        let event = self.register(&news, moment, "");
-        for (copy, fate) in fates.into_iter().enumerate() {
-            let carried = if fate.twin { self.register(&news, moment, &copy.to_string()) } else { event };
-            let envelope = &self.events[carried];
-            let outgoing = Outgoing {
-                id: self.deliveries.next_id(),
-                event: envelope.id.clone(),
-                event_type: news.event_type.to_owned(),
-                session: news.session.map(str::to_owned),
-                attempt: 1,
-                forgery: None,
-                burst,
-                body: events::body(&envelope.envelope),
-                due: moment.now + fate.delay,
-                original: None,
-            };
-            if let Some(chaos) = moment.chaos.as_ref().filter(|_| copy > 0 || !fate.delay.is_zero()) {
-                chaos.hit();
+        let mut first = None;
+        for thin in self.envelopes.forms() {
+            let burst = together.then(|| self.deliveries.next_id());
+            let event = self.register(&news, ordinal, *thin, "", moment);
+            first.get_or_insert(event);
+            for (copy, fate) in fates.iter().enumerate() {
+                let twin = fate.twin.then(|| self.register(&news, ordinal, *thin, &copy.to_string(), moment));
+                let carried = &self.events[twin.unwrap_or(event)];
+                let outgoing = Outgoing {
+                    id: self.deliveries.next_id(),
+                    event: carried.id.clone(),
+                    event_type: carried.event_type.clone(),
+                    session: carried.session.clone(),
+                    attempt: 1,
+                    forgery: None,
+                    burst,
+                    sequence: None,
+                    body: events::body(&carried.envelope),
+                    due: moment.now + fate.delay,
+                    original: None,
+                };
+                if let Some(chaos) = moment.chaos.as_ref().filter(|_| copy > 0 || !fate.delay.is_zero()) {
+                    chaos.hit();
+                }
+                self.deliveries.add(outgoing, moment.chaos.clone().filter(|_| fate.lose_answer), Way::Queue);
             }
-            self.deliveries.add(outgoing, moment.chaos.clone().filter(|_| fate.lose_answer));
         }
-        self.events[event].id.clone()
+        first.and_then(|event| self.events.get(event)).map(|event| event.id.clone()).unwrap_or_default()
     }
 
-    fn register(&mut self, news: &News<'_>, moment: &Moment<'_>, twin: &str) -> usize {
-        let id = self.fresh(moment.seed, "evt_1", 23, &[news.label, &news.ordinal.to_string(), twin]);
-        let object = news.object.clone();
-        let envelope = events::envelope(&id, moment.api_version, moment.created, news.event_type, object, &news.origin);
+    fn register(&mut self, news: &News<'_>, ordinal: usize, thin: bool, twin: &str, moment: &Moment<'_>) -> usize {
+        let ordinal = ordinal.to_string();
+        let (id, event_type, envelope) = if thin {
+            let id = self.fresh(moment.seed, "evt_test_65", 32, &[news.label, &ordinal, twin]);
+            let envelope = events::thin(&id, moment.created, news.event_type, &news.object, &news.origin);
+            (id, format!("v1.{}", news.event_type), envelope)
+        } else {
+            let id = self.fresh(moment.seed, "evt_1", 23, &[news.label, &ordinal, twin]);
+            let (version, created, object) = (moment.api_version, moment.created, news.object.clone());
+            let envelope = events::envelope(&id, version, created, news.event_type, object, &news.origin);
+            (id, news.event_type.to_owned(), envelope)
+        };
         self.event_at.insert(id.clone(), self.events.len());
         self.events.push(Event {
             id,
-            event_type: news.event_type,
+            event_type,
             session: news.session.map(str::to_owned),
+            object: news.object["id"].as_str().map(str::to_owned),
             envelope,
+            thin,
             acknowledged: false,
         });
         self.events.len() - 1
     }
 
-    /// Schedules the forgeries that a payment provokes, ahead of its true events. Each claims that a checkout
-    /// was completed and paid: the oldest one that was not, or else the one just paid. Whether and when they
-    /// come is fate; which session is open just then is not.
-    pub(super) fn forge(&mut self, label: &str, paid: &Checkout, moment: &Moment<'_>) {
-        let Some(chaos) = &moment.chaos else { return };
-        for (kind, delay) in chaos.value().forgeries(moment.seed, label) {
-            let name = kind_name(kind);
-            let mut claimed = self.unpaid(moment.created).unwrap_or(paid).clone();
-            if claimed.stage == Stage::Open {
-                claimed.stage = Stage::Paid { intent: self.fresh(moment.seed, "pi_3", 23, &[label, name]) };
-            }
-            let event = self.fresh(moment.seed, "evt_1", 23, &[label, "forged", name]);
-            let event_type = "checkout.session.completed";
-            let envelope = events::envelope(
-                &event,
-                moment.api_version,
-                moment.created,
-                event_type,
-                claimed.to_json(),
-                &Origin::default(),
-            );
-            let (body, original) = events::forge(envelope, kind);
-            let outgoing = Outgoing {
-                id: self.deliveries.next_id(),
-                event,
-                event_type: event_type.to_owned(),
-                session: Some(claimed.id),
-                attempt: 1,
-                forgery: Some(kind),
-                burst: None,
-                body,
-                due: moment.now + delay,
-                original,
-            };
-            chaos.hit();
-            self.deliveries.add(outgoing, None);
-        }
-    }
-
     /// The books as evidence.
     pub(super) fn ledger(&self) -> evidence::Provider {
-        let session = |checkout: &Checkout| {
-            let intent = match &checkout.stage {
-                Stage::Paid { intent } => Some(intent.clone()),
-                Stage::Open | Stage::Expired => None,
-            };
-            evidence::Session {
-                session: checkout.id.clone(),
-                paid: if intent.is_some() { checkout.amount } else { 0 },
-                payment_intent: intent,
-                reference: checkout.reference.clone(),
-                amount: checkout.amount,
-                currency: checkout.currency.clone(),
-                idempotency_key: checkout.idempotency_key.clone(),
-            }
+        let session = |checkout: &Checkout| evidence::Session {
+            session: checkout.id.clone(),
+            paid: if checkout.stage == Stage::Paid { checkout.amount } else { 0 },
+            payment_intent: checkout.intent.clone(),
+            reference: checkout.reference.clone(),
+            amount: checkout.amount,
+            currency: checkout.currency.clone(),
+            idempotency_key: checkout.idempotency_key.clone(),
         };
         let event = |event: &Event| evidence::ProviderEvent {
             event: event.id.clone(),
-            event_type: event.event_type.to_owned(),
+            event_type: event.event_type.clone(),
             session: event.session.clone(),
+            object: event.object.clone(),
             acknowledged: event.acknowledged,
         };
         evidence::Provider {
@@ -278,6 +230,8 @@ impl Book {
             events: self.events.iter().map(event).collect(),
             deliveries: self.attempts.clone(),
             requests: self.requests.clone(),
+            refunds: self.refunds.iter().map(Refund::evidence).collect(),
+            disputes: self.disputes.iter().map(Dispute::evidence).collect(),
         }
     }
 
@@ -285,17 +239,9 @@ impl Book {
     pub(super) fn acknowledge(&mut self, event: &str) {
         if let Some(event) = self.event_at.get(event).and_then(|at| self.events.get_mut(*at)) {
             event.acknowledged = true;
-            event.envelope["pending_webhooks"] = json!(0);
+            if !event.thin {
+                event.envelope["pending_webhooks"] = json!(0);
+            }
         }
-    }
-}
-
-const fn kind_name(kind: Forgery) -> &'static str {
-    match kind {
-        Forgery::Unsigned => "unsigned",
-        Forgery::WrongSecret => "wrong-secret",
-        Forgery::Altered => "altered",
-        Forgery::Stale => "stale",
-        Forgery::WrongMode => "wrong-mode",
     }
 }

@@ -1,6 +1,7 @@
-//! Events: the envelope around an object, and the forgeries of it.
+//! Events: the envelopes around an object, full and thin, and the forgeries of them.
 
 use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat};
 use overdraft_model::operation::Forgery;
 use serde_json::{Value, json};
 
@@ -9,10 +10,36 @@ use super::objects;
 /// One event that was really issued.
 pub(super) struct Event {
     pub(super) id: String,
-    pub(super) event_type: &'static str,
+    pub(super) event_type: String,
     pub(super) session: Option<String>,
+    /// The id of the object that it tells of.
+    pub(super) object: Option<String>,
     pub(super) envelope: Value,
+    pub(super) thin: bool,
     pub(super) acknowledged: bool,
+}
+
+/// In which envelopes facts are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Envelopes {
+    /// `object: "event"`, with the object as it was.
+    #[default]
+    Snapshot,
+    /// `object: "v2.core.event"`, with the object's address: its state is for the receiver to fetch.
+    Thin,
+    /// Each fact in both, as two events.
+    Both,
+}
+
+impl Envelopes {
+    /// Whether each is thin, in the order in which they are issued.
+    pub(super) const fn forms(self) -> &'static [bool] {
+        match self {
+            Self::Snapshot => &[false],
+            Self::Thin => &[true],
+            Self::Both => &[false, true],
+        }
+    }
 }
 
 /// The API request behind an event: a customer's own doing has none.
@@ -39,6 +66,26 @@ pub(super) fn envelope(
     })
 }
 
+/// The envelope of a thin event in test mode. Types of the first API's objects carry its name in front.
+pub(super) fn thin(id: &str, created: i64, event_type: &str, object: &Value, origin: &Origin) -> Value {
+    let at = DateTime::from_timestamp(created, 0).unwrap_or_default();
+    let reason = origin.request.as_ref().map(
+        |request| json!({ "type": "request", "request": { "id": request, "idempotency_key": origin.idempotency_key } }),
+    );
+    let kind = object["object"].as_str().unwrap_or_default();
+    let path = match kind {
+        "checkout.session" => "checkout/sessions".to_owned(),
+        kind => format!("{kind}s"),
+    };
+    let object = object["id"].as_str().unwrap_or_default();
+    json!({
+        "id": id, "object": "v2.core.event", "context": null, "created": at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "livemode": false, "reason": reason,
+        "related_object": { "id": object, "type": kind, "url": format!("/v1/{path}/{object}") },
+        "type": format!("v1.{event_type}"),
+    })
+}
+
 /// The bytes of a webhook: Stripe posts indented JSON.
 pub(super) fn body(envelope: &Value) -> Bytes {
     Bytes::from(format!("{envelope:#}"))
@@ -57,6 +104,10 @@ pub(super) fn forge(mut envelope: Value, kind: Forgery) -> (Bytes, Option<Bytes>
             let original = body(&envelope);
             objects::raise_tenfold(&mut envelope["data"]["object"]);
             (body(&envelope), Some(original))
+        }
+        Forgery::Truncated => {
+            let original = body(&envelope);
+            (original.slice(..original.len() / 2), Some(original))
         }
     }
 }

@@ -6,49 +6,55 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `api` | requests: authentication, idempotency, the faults that spoil answers |
-//! | `resources` | what each endpoint does |
-//! | `form` | bodies nested by brackets |
-//! | `objects` | sessions, payment intents, charges and their shapes |
-//! | `events` | the envelope, and forgeries of it |
-//! | `book` | the books: what is kept, and steps that change several things at once |
+//! | `api` | requests: authentication, idempotency, endpoints |
+//! | `paying`, `claiming` | what customers and their banks do: payments, refunds, disputes |
+//! | `control` | deliveries held, released, sent again |
+//! | `forgeries` | what strangers post |
+//! | `objects`, `intents`, `claims` | sessions; intents and charges; refunds and disputes |
+//! | `events` | the envelopes, and forgeries of them |
+//! | `book` | the books: what is kept, and how an event is issued |
 //! | `deliveries` | the queue, retries |
 //! | `chaos` | fates under `WebhookChaos` |
-//! | `signature` | the signature header |
+//! | `signing`, `signature` | which secrets and which clock; the header |
+//! | `breaking` | the faults |
 
 mod api;
 mod book;
+mod breaking;
 mod chaos;
+mod claiming;
+mod claims;
+mod control;
 mod deliveries;
 mod events;
-mod form;
+mod forgeries;
+mod intents;
 mod objects;
-mod resources;
+mod paying;
 mod signature;
+mod signing;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use overdraft_model::{evidence, fault::Fault, operation::Forgery};
+use overdraft_model::evidence;
 use wiremock::MockServer;
 
 use self::{
-    book::{Book, Moment, News},
-    chaos::Chaos,
-    events::Origin,
-    objects::{Intent, Stage},
+    book::{Book, Moment},
+    breaking::Faults,
+    deliveries::Weather,
+    signing::Secrets,
 };
-use crate::{
-    guard::{Guard, Slot, locked},
-    server,
-};
+use crate::{guard::locked, server};
 
+pub use claiming::{ClaimError, Ruling};
+pub use control::Held;
 pub use deliveries::Outgoing;
-
-/// How much older than the target's tolerance a stale forgery is.
-const STALE_BEYOND: i64 = 300;
+pub use events::Envelopes;
+pub use paying::{Came, Method, Paid, PayError};
 
 /// What a simulator needs to know.
 #[derive(Debug, Clone)]
@@ -65,49 +71,13 @@ pub struct StripeSettings {
     pub tolerance: Duration,
 }
 
-/// What a payment made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paid {
-    /// `cs_…`.
-    pub session: String,
-    /// `pi_…`.
-    pub payment_intent: String,
-    /// `ch_…`.
-    pub charge: String,
-    /// What was paid, in the currency's smallest unit.
-    pub amount: i64,
-    /// Three letters, lower case.
-    pub currency: String,
-}
-
-/// Why a session cannot be paid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PayError {
-    /// The provider has no such session.
-    #[error("no checkout session {0} was ever opened at the provider")]
-    Unknown(String),
-    /// It was paid before.
-    #[error("checkout session {0} is already paid")]
-    AlreadyPaid(String),
-    /// Its time is over, or the target expired it.
-    #[error("checkout session {0} has expired")]
-    Expired(String),
-}
-
-/// The faults in place.
-#[derive(Default)]
-struct Faults {
-    errors: Slot<f64>,
-    loses_answers: Slot<f64>,
-    chaos: Slot<Chaos>,
-}
-
 /// What the server and its handle share.
 struct Room {
     settings: StripeSettings,
     /// Unix seconds, for `created`.
     clock: fn() -> i64,
     faults: Faults,
+    secrets: Mutex<Secrets>,
     book: Mutex<Book>,
 }
 
@@ -137,7 +107,8 @@ impl StripeSim {
     /// The same with a time of day of the caller's choice, in Unix seconds: then the bytes of events repeat.
     pub async fn start_with_clock(settings: StripeSettings, clock: fn() -> i64) -> Self {
         let book = Mutex::new(Book::new(settings.retry_compression));
-        let room = Arc::new(Room { settings, clock, faults: Faults::default(), book });
+        let secrets = Mutex::new(Secrets::of(&settings.webhook_secret));
+        let room = Arc::new(Room { settings, clock, faults: Faults::default(), secrets, book });
         let server = Arc::new(server::serve(Arc::clone(&room)).await);
         Self { room, server }
     }
@@ -148,94 +119,19 @@ impl StripeSim {
         self.server.uri()
     }
 
-    /// The customer pays a session by card, which succeeds.
-    ///
-    /// `label` is a stable name: it seeds the fates of this payment's deliveries, so that the same seed gives
-    /// the same fates whatever the scheduler does. A label that comes again is told apart by how often it
-    /// came. `now` is the time since the simulator's start, as the caller's clock says.
-    ///
-    /// # Errors
-    /// Fails, with nothing done, where the session cannot be paid.
-    pub fn pay(&self, session: &str, label: &str, now: Duration) -> Result<Paid, PayError> {
-        let mut book = locked(&self.room.book);
-        let moment = self.room.moment(now);
-        book.latest = book.latest.max(now);
-        let unknown = || PayError::Unknown(session.to_owned());
-        let checkout = book.checkout(session).ok_or_else(unknown)?;
-        match &checkout.stage {
-            Stage::Paid { .. } => return Err(PayError::AlreadyPaid(session.to_owned())),
-            Stage::Open if checkout.expires_at > moment.created => {}
-            Stage::Open | Stage::Expired => return Err(PayError::Expired(session.to_owned())),
-        }
-        let mut paid = checkout.clone();
-        let label = match book.uses_of(&format!("pay {label}")) {
-            0 => label.to_owned(),
-            again => format!("{label}#{again}"),
-        };
-        let intent = book.fresh(moment.seed, "pi_3", 23, &[&label]);
-        paid.stage = Stage::Paid { intent: intent.clone() };
-        if let Some(checkout) = book.checkout_mut(session) {
-            checkout.stage = paid.stage.clone();
-        }
-        book.forge(&label, &paid, &moment);
-        let opened = Intent {
-            id: intent.clone(),
-            created: moment.created,
-            amount: paid.amount,
-            currency: paid.currency.clone(),
-            metadata: paid.intent_metadata.clone(),
-            description: None,
-            payment_method: None,
-            charge: None,
-            label: label.clone(),
-        };
-        let origin = Origin::default();
-        book.open_intent(opened, Some(session), &origin, &moment);
-        let charge = book.charge(&intent, None, Some(session), &origin, &moment).ok_or_else(unknown)?;
-        let event_type = "checkout.session.completed";
-        let object = paid.to_json();
-        book.issue(News { label: &label, ordinal: 3, event_type, session: Some(session), object, origin }, &moment);
-        Ok(Paid {
-            session: session.to_owned(),
-            payment_intent: intent,
-            charge: charge.id,
-            amount: paid.amount,
-            currency: paid.currency,
-        })
-    }
-
     /// Hands out the deliveries that are due, each once, earliest first.
     #[must_use]
     pub fn take_due(&self, now: Duration) -> Vec<Outgoing> {
-        let mut book = locked(&self.room.book);
-        book.latest = book.latest.max(now);
-        book.deliveries.take_due(now)
+        let faults = &self.room.faults;
+        let (outage, drops) = (faults.outage.get(), faults.drops.get());
+        let weather = Weather { seed: self.room.settings.seed, outage, drops };
+        self.open(now).0.deliveries.take_due(now, &weather)
     }
 
     /// When the next delivery falls due, as time since the simulator's start.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         locked(&self.room.book).deliveries.next_due()
-    }
-
-    /// The value of the `Stripe-Signature` header at this time of day (Unix seconds); none for a delivery
-    /// that is forged without one.
-    #[must_use]
-    pub fn sign(&self, outgoing: &Outgoing, unix_now: i64) -> Option<String> {
-        let secret = &self.room.settings.webhook_secret;
-        let body = outgoing.original.as_ref().unwrap_or(&outgoing.body);
-        match outgoing.forgery {
-            Some(Forgery::Unsigned) => None,
-            Some(Forgery::WrongSecret) => {
-                Some(signature::header(&format!("{secret}_of_somebody_else"), unix_now, body))
-            }
-            Some(Forgery::Stale) => {
-                let tolerance = i64::try_from(self.room.settings.tolerance.as_secs()).unwrap_or(i64::MAX);
-                let long_ago = unix_now.saturating_sub(tolerance).saturating_sub(STALE_BEYOND);
-                Some(signature::header(secret, long_ago, body))
-            }
-            None | Some(Forgery::Altered | Forgery::WrongMode) => Some(signature::header(secret, unix_now, body)),
-        }
     }
 
     /// The result of a delivery: its status, none where no answer came, and its operation in the history. An
@@ -247,6 +143,7 @@ impl StripeSim {
         let mut book = locked(&self.room.book);
         book.latest = book.latest.max(now);
         let Some(answered) = book.deliveries.land(id) else { return };
+        let misled = book.misled.remove(&id);
         let taken = status.is_some_and(|status| (200..300).contains(&status));
         let chaos = self.room.faults.chaos.get();
         let lost = answered.loses.as_ref().filter(|loses| taken && chaos.is_some_and(|chaos| chaos.is(loses)));
@@ -261,7 +158,7 @@ impl StripeSim {
             (Some(_), _) => {}
             (None, true) => book.acknowledge(&event),
             (None, false) => {
-                book.deliveries.retry(answered, now);
+                book.deliveries.retry(answered, now, misled);
             }
         }
     }
@@ -269,9 +166,7 @@ impl StripeSim {
     /// Makes everything that is scheduled due now. Attempts that were hurried so use up none of the retries
     /// after which the provider gives up, hence this may be called as often as is convenient.
     pub fn expedite(&self, now: Duration) {
-        let mut book = locked(&self.room.book);
-        book.latest = book.latest.max(now);
-        book.deliveries.expedite(now);
+        self.open(now).0.deliveries.expedite(now);
     }
 
     /// Authentic deliveries that are scheduled or in flight. Those that the provider gave up are not: their
@@ -287,20 +182,11 @@ impl StripeSim {
         locked(&self.room.book).ledger()
     }
 
-    /// Puts a fault in place; none if it is not a fault of this provider. A second one of the same kind
-    /// replaces the first, and healing it does not bring the first back.
-    #[must_use]
-    pub fn inject(&self, fault: &Fault) -> Option<Guard> {
-        let faults = &self.room.faults;
-        match *fault {
-            Fault::StripeErrors { share } => Some(faults.errors.put(share)),
-            Fault::StripeLosesAnswers { share } => Some(faults.loses_answers.put(share)),
-            Fault::WebhookChaos { duplicates, delay, at_once, forged, lose_answer } => {
-                let delay = delay.duration();
-                Some(faults.chaos.put(Chaos { duplicates, delay, at_once, forged, lose_answer }))
-            }
-            Fault::EmailDown {} | Fault::EmailFlaky { .. } | Fault::Statement(_) => None,
-        }
+    /// The books, locked, at a time that the caller names.
+    fn open(&self, now: Duration) -> (MutexGuard<'_, Book>, Moment<'_>) {
+        let mut book = locked(&self.room.book);
+        book.latest = book.latest.max(now);
+        (book, self.room.moment(now))
     }
 }
 

@@ -1,10 +1,12 @@
-//! The objects that Stripe keeps, and the shapes in which its API and its events show them.
+//! Checkout sessions, and the shape in which the API and its events show them.
 //!
-//! Charges and sessions start from Stripe's published fixtures (`stripe/openapi`, `fixtures3.json`, an
+//! Charges (`intents`) and sessions start from Stripe's published fixtures (`stripe/openapi`, `fixtures3.json`, an
 //! older edition), with the fields that the API has gained since. What a card payment leaves empty is null.
 //! stripe-python 16.1.0 reads them; no field by field comparison with the live API was made.
 
 use serde_json::{Map, Value, json};
+
+use super::intents::debit_of;
 
 /// One line of a checkout.
 #[derive(Debug, Clone)]
@@ -16,10 +18,16 @@ pub(super) struct Line {
 }
 
 /// What became of a checkout session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Waits for the customer, who may have tried in vain.
     Open,
-    Paid { intent: String },
+    /// Complete and paid.
+    Paid,
+    /// Complete, by a method whose money is on its way.
+    Processing,
+    /// Complete, and the money never came.
+    Failed,
     Expired,
 }
 
@@ -40,41 +48,21 @@ pub(super) struct Checkout {
     pub(super) cancel_url: Option<String>,
     pub(super) idempotency_key: Option<String>,
     pub(super) stage: Stage,
-}
-
-/// A payment intent. It has succeeded once it has a charge.
-#[derive(Debug, Clone)]
-pub(super) struct Intent {
-    pub(super) id: String,
-    pub(super) created: i64,
-    pub(super) amount: i64,
-    pub(super) currency: String,
-    pub(super) metadata: Map<String, Value>,
-    pub(super) description: Option<String>,
-    pub(super) payment_method: Option<String>,
-    pub(super) charge: Option<String>,
-    /// The stable name under which its events' fates are drawn.
-    pub(super) label: String,
-}
-
-/// A charge. Only charges that succeeded exist here.
-#[derive(Debug, Clone)]
-pub(super) struct Charge {
-    pub(super) id: String,
-    pub(super) created: i64,
-    pub(super) intent: Intent,
+    /// The payment intent, once the customer began to pay.
+    pub(super) intent: Option<String>,
 }
 
 impl Checkout {
     /// As the API and its events show it, in test mode.
     pub(super) fn to_json(&self) -> Value {
-        let (status, payment_status, intent) = match &self.stage {
-            Stage::Open => ("open", "unpaid", None),
-            Stage::Paid { intent } => ("complete", "paid", Some(intent)),
-            Stage::Expired => ("expired", "unpaid", None),
+        let (status, payment_status) = match self.stage {
+            Stage::Open => ("open", "unpaid"),
+            Stage::Paid => ("complete", "paid"),
+            Stage::Processing | Stage::Failed => ("complete", "unpaid"),
+            Stage::Expired => ("expired", "unpaid"),
         };
         let url = (self.stage == Stage::Open).then(|| format!("https://checkout.stripe.com/c/pay/{}", self.id));
-        let customer = intent.is_some().then(|| {
+        let customer = (status == "complete").then(|| {
             json!({
                 "address": null, "business_name": null, "individual_name": null, "phone": null,
                 "email": self.customer_email.as_deref().unwrap_or("customer@example.com"), "name": "Jenny Rosen",
@@ -105,10 +93,10 @@ impl Checkout {
                 },
             },
             "livemode": false, "locale": null, "metadata": self.metadata, "mode": "payment", "origin_context": null,
-            "payment_intent": intent, "payment_link": null, "payment_method_collection": "if_required",
+            "payment_intent": self.intent, "payment_link": null, "payment_method_collection": "if_required",
             "payment_method_configuration_details": null,
             "payment_method_options": { "card": { "request_three_d_secure": "automatic" } },
-            "payment_method_types": ["card"], "payment_status": payment_status, "permissions": null,
+            "payment_method_types": ["card", debit_of(&self.currency)], "payment_status": payment_status, "permissions": null,
             "phone_number_collection": { "enabled": false }, "recovered_from": null,
             "saved_payment_method_options": null, "setup_intent": null, "shipping_address_collection": null,
             "shipping_cost": null, "shipping_options": [], "status": status, "submit_type": null,
@@ -139,84 +127,6 @@ impl Line {
                 "unit_amount": self.unit_amount, "unit_amount_decimal": self.unit_amount.to_string(),
             },
             "quantity": self.quantity,
-        })
-    }
-}
-
-impl Intent {
-    /// As the API and its events show it, in test mode.
-    pub(super) fn to_json(&self) -> Value {
-        let status = match (&self.charge, &self.payment_method) {
-            (Some(_), _) => "succeeded",
-            (None, Some(_)) => "requires_confirmation",
-            (None, None) => "requires_payment_method",
-        };
-        let received = if self.charge.is_some() { self.amount } else { 0 };
-        json!({
-            "id": self.id, "object": "payment_intent", "amount": self.amount, "amount_capturable": 0,
-            "amount_details": { "tip": {} }, "amount_received": received, "application": null,
-            "application_fee_amount": null, "automatic_payment_methods": null, "canceled_at": null,
-            "cancellation_reason": null, "capture_method": "automatic_async",
-            "client_secret": format!("{}_secret_overdraft", self.id), "confirmation_method": "automatic",
-            "created": self.created, "currency": self.currency, "customer": null, "customer_account": null,
-            "description": self.description, "excluded_payment_method_types": null, "last_payment_error": null,
-            "latest_charge": self.charge, "livemode": false, "metadata": self.metadata, "next_action": null,
-            "on_behalf_of": null, "payment_method": self.payment_method,
-            "payment_method_configuration_details": null,
-            "payment_method_options": {
-                "card": {
-                    "installments": null, "mandate_options": null, "network": null,
-                    "request_three_d_secure": "automatic",
-                },
-            },
-            "payment_method_types": ["card"], "processing": null, "receipt_email": null, "review": null,
-            "setup_future_usage": null, "shipping": null, "source": null, "statement_descriptor": null,
-            "statement_descriptor_suffix": null, "status": status, "transfer_data": null, "transfer_group": null,
-        })
-    }
-}
-
-impl Charge {
-    /// As the API and its events show it, in test mode.
-    pub(super) fn to_json(&self) -> Value {
-        let intent = &self.intent;
-        json!({
-            "id": self.id, "object": "charge", "amount": intent.amount, "amount_captured": intent.amount,
-            "amount_refunded": 0, "application": null, "application_fee": null, "application_fee_amount": null,
-            "balance_transaction": null,
-            "billing_details": {
-                "address": {
-                    "city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null,
-                },
-                "email": null, "name": "Jenny Rosen", "phone": null, "tax_id": null,
-            },
-            "calculated_statement_descriptor": "OVERDRAFT", "captured": true, "created": self.created,
-            "currency": intent.currency, "customer": null, "description": intent.description, "destination": null,
-            "dispute": null, "disputed": false, "failure_balance_transaction": null, "failure_code": null,
-            "failure_message": null, "fraud_details": {}, "livemode": false, "metadata": intent.metadata,
-            "on_behalf_of": null, "order": null,
-            "outcome": {
-                "advice_code": null, "network_advice_code": null, "network_decline_code": null,
-                "network_status": "approved_by_network", "reason": null, "risk_level": "normal", "risk_score": 8,
-                "seller_message": "Payment complete.", "type": "authorized",
-            },
-            "paid": true, "payment_intent": intent.id, "payment_method": intent.payment_method,
-            "payment_method_details": {
-                "card": {
-                    "amount_authorized": intent.amount, "authorization_code": null, "brand": "visa",
-                    "checks": {
-                        "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass",
-                    },
-                    "country": "US", "exp_month": 12, "exp_year": 2034, "fingerprint": "J21EyCt2DJaVH6H0",
-                    "funding": "credit", "installments": null, "last4": "4242", "mandate": null, "network": "visa",
-                    "three_d_secure": null, "wallet": null,
-                },
-                "type": "card",
-            },
-            "receipt_email": null, "receipt_number": null, "receipt_url": null, "refunded": false, "review": null,
-            "shipping": null, "source": null, "source_transfer": null, "statement_descriptor": null,
-            "statement_descriptor_suffix": null, "status": "succeeded", "transfer_data": null,
-            "transfer_group": null,
         })
     }
 }

@@ -3,9 +3,10 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The header's value: `t=<unix seconds>,v1=<signature>`.
-pub(super) fn header(secret: &str, timestamp: i64, body: &[u8]) -> String {
-    format!("t={timestamp},v1={}", v1(secret, timestamp, body))
+/// The header's value: `t=<unix seconds>,v1=<signature>`, with a signature by each secret.
+pub(super) fn header(secrets: &[&str], timestamp: i64, body: &[u8]) -> String {
+    let signatures = secrets.iter().map(|secret| format!(",v1={}", v1(secret, timestamp, body)));
+    format!("t={timestamp}{}", signatures.collect::<String>())
 }
 
 /// Lower-case hexadecimal HMAC-SHA256 of `"{timestamp}.{body}"` under the whole `whsec_…` text.
@@ -26,12 +27,15 @@ mod tests {
     #[test]
     fn known_answers() {
         let body = br#"{"id":"evt_test_1","object":"event"}"#;
-        for (secret, known) in [
+        let known = [
             ("whsec_test_secret", "29ab30b7065c11b28e53ac114fac5d6c492ed811a12d11ed2c2aad5bb4cf9809"),
             ("whsec_rolled_secret", "9ded659a4b54a918d941e8e84c137213708ffb5554cc09395ff7ee8f87d6b907"),
-        ] {
+        ];
+        for (secret, known) in known {
             assert_eq!(v1(secret, 1_700_000_000, body), known);
-            assert_eq!(header(secret, 1_700_000_000, body), format!("t=1700000000,v1={known}"));
+            assert_eq!(header(&[secret], 1_700_000_000, body), format!("t=1700000000,v1={known}"));
         }
+        let both = format!("t=1700000000,v1={},v1={}", known[0].1, known[1].1);
+        assert_eq!(header(&[known[0].0, known[1].0], 1_700_000_000, body), both, "while a roll overlaps");
     }
 }

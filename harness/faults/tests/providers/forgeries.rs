@@ -20,21 +20,26 @@ async fn every_kind_claims_that_an_unpaid_session_was_paid_and_fails_verificatio
     let session = api.open("buyer-1", 20).await;
     let guard = sim.inject(&forging(1.0)).unwrap();
     sim.pay(&session, "buyer-1/1", ms(0)).unwrap();
-    assert_eq!(guard.effects(), 5);
+    assert_eq!(guard.effects(), 6);
     assert_eq!(sim.outstanding(), 4, "forgeries are nobody's debt");
     let due = sim.take_due(ms(0));
     let forged: BTreeMap<Forgery, &Outgoing> =
         due.iter().filter_map(|outgoing| Some((outgoing.forgery?, outgoing))).collect();
-    assert_eq!((due.len(), forged.len()), (9, 5));
+    assert_eq!((due.len(), forged.len()), (10, 6));
     for (kind, outgoing) in &forged {
         let header = sim.sign(outgoing, NOW);
         let reason = match kind {
             Forgery::Unsigned => "no header",
-            Forgery::WrongSecret | Forgery::Altered => "wrong signature",
+            Forgery::WrongSecret | Forgery::Altered | Forgery::Truncated => "wrong signature",
             Forgery::Stale => "too old",
             Forgery::WrongMode => "wrong mode",
         };
         assert_eq!(verify(outgoing, header.as_deref(), SECRET, NOW), Err(reason), "{kind:?}");
+        if *kind == Forgery::Truncated {
+            assert!(serde_json::from_slice::<serde_json::Value>(&outgoing.body).is_err(), "half a body is no JSON");
+            sim.delivered(outgoing.id, Some(400), 1, ms(0));
+            continue;
+        }
         let event = body_of(outgoing);
         let claimed = &event["data"]["object"];
         assert_eq!((&event["type"], &event["id"]), (&json!("checkout.session.completed"), &json!(outgoing.event)));
@@ -50,7 +55,7 @@ async fn every_kind_claims_that_an_unpaid_session_was_paid_and_fails_verificatio
     sim.expedite(ms(1));
     assert!(sim.take_due(ms(1)).is_empty(), "a forged delivery was tried again");
     let ledger = sim.ledger();
-    assert_eq!(ledger.deliveries.iter().filter(|delivery| delivery.forgery.is_some()).count(), 5);
+    assert_eq!(ledger.deliveries.iter().filter(|delivery| delivery.forgery.is_some()).count(), 6);
     assert_eq!(ledger.events.len(), 4);
     assert_eq!(ledger.sessions.iter().map(|session| session.paid).collect::<Vec<_>>(), [0, 100]);
 }
@@ -62,7 +67,7 @@ async fn without_an_unpaid_session_the_paid_one_is_claimed_first() {
     let _guard = sim.inject(&forging(1.0)).unwrap();
     sim.pay(&session, "buyer-1/1", ms(0)).unwrap();
     let due = sim.take_due(ms(0));
-    assert!(due[..5].iter().all(|outgoing| outgoing.forgery.is_some()), "forgeries come ahead");
+    assert!(due[..6].iter().all(|outgoing| outgoing.forgery.is_some()), "forgeries come ahead");
     assert!(due.iter().all(|outgoing| outgoing.session.as_deref() == Some(session.as_str())));
 }
 
@@ -84,7 +89,7 @@ async fn stale_and_foreign_forgeries_are_truly_signed() {
                 original.body = text.replace("\"200\"", "\"20\"").replace(": 1000,", ": 100,").into();
                 assert_eq!(verify(&original, header.as_deref(), SECRET, NOW), Ok(()), "signed before it was altered");
             }
-            Some(Forgery::Unsigned | Forgery::WrongSecret) => assert!(then.is_err()),
+            Some(Forgery::Unsigned | Forgery::WrongSecret | Forgery::Truncated) => assert!(then.is_err()),
         }
     }
 }
@@ -97,4 +102,38 @@ async fn nothing_is_forged_unless_asked() {
     sim.pay(&session, "l", ms(0)).unwrap();
     assert!(sim.take_due(ms(0)).iter().all(|outgoing| outgoing.forgery.is_none()));
     assert_eq!(guard.heal(), 0, "chaos without any fate has no effect");
+}
+
+#[tokio::test]
+async fn on_demand_each_kind_comes_once_even_while_all_is_held() {
+    let sim = stripe(1).await;
+    let session = Api::of(&sim).open("buyer-1", 20).await;
+    sim.hold(ms(0));
+    for kind in Forgery::ALL {
+        let id = sim.forge(&session, kind, ms(1)).unwrap();
+        let due = sim.take_due(ms(1));
+        assert_eq!(due.iter().map(|outgoing| (outgoing.id, outgoing.forgery)).collect::<Vec<_>>(), [(id, Some(kind))]);
+        let header = sim.sign(&due[0], NOW);
+        assert!(verify(&due[0], header.as_deref(), SECRET, NOW).is_err(), "{kind:?}");
+        sim.delivered(id, Some(200), 1, ms(1));
+    }
+    assert!(sim.forge("cs_none", Forgery::Unsigned, ms(1)).is_err());
+    let ledger = sim.ledger();
+    assert_eq!((ledger.events.len(), ledger.deliveries.len(), ledger.sessions[0].paid), (0, 6, 0));
+}
+
+#[tokio::test]
+async fn a_true_event_may_tell_of_a_completed_session_that_nobody_paid() {
+    let sim = stripe(1).await;
+    let session = Api::of(&sim).open("buyer-1", 20).await;
+    let event = sim.complete_unpaid(&session, ms(0)).unwrap();
+    let due = sim.take_due(ms(0));
+    assert_eq!((due.len(), &due[0].event, due[0].forgery), (1, &event, None));
+    assert_eq!(verify(&due[0], sim.sign(&due[0], NOW).as_deref(), SECRET, NOW), Ok(()));
+    let object = &body_of(&due[0])["data"]["object"];
+    assert_eq!((&object["status"], &object["payment_status"]), (&json!("complete"), &json!("unpaid")));
+    assert_eq!(sim.ledger().sessions[0].paid, 0);
+    sim.pay(&session, "l", ms(1)).unwrap();
+    assert_eq!(sim.ledger().sessions[0].paid, 100, "it stayed open");
+    assert!(sim.complete_unpaid(&session, ms(1)).is_err());
 }

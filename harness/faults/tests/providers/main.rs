@@ -1,7 +1,10 @@
 //! The simulators as their users see them: over HTTP and through the public API.
 
+mod claims;
+mod control;
 mod email;
 mod forgeries;
+mod payments;
 mod stripe_api;
 mod stripe_faults;
 mod support;

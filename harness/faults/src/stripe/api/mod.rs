@@ -2,20 +2,41 @@
 //!
 //! A key that repeats with the same parameters is answered from memory, with other parameters it is an
 //! error, and refused parameters are not remembered. Keys are kept for good: a run is shorter than the 24
-//! hours that Stripe promises. An injected 500 is not remembered either, for it strikes before execution
+//! hours that Stripe promises. Injected errors are not remembered either, for they strike before execution
 //! begins: nothing was done, and a retry with the same key may succeed. Requests are worked on one after the
-//! other, so Stripe's 409 for a key in use does not occur.
+//! other, but an answer may be slow: until it was given its key is in use, and the same key is answered 409.
+//! How long that is only the computer's clock can tell, for it is the server that waits.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `routes` | endpoints |
+//! | `form`, `params` | bodies nested by brackets, and what is read from them |
+//! | `sessions`, `intents`, `returns` | what each endpoint does |
+//! | `refusal` | errors in Stripe's words |
+
+mod form;
+mod intents;
+mod params;
+mod refusal;
+mod returns;
+mod routes;
+mod sessions;
+
+use std::time::{Duration, Instant};
 
 use overdraft_model::fault::Fault;
 use serde_json::Value;
 use wiremock::{Request, ResponseTemplate};
 
+use self::{
+    form::{Form, FormError},
+    refusal::Refusal,
+    routes::{Caller, Route},
+};
 use super::{
     Room,
     book::{Book, Remembered},
     events::Origin,
-    form::{Form, FormError},
-    resources::{Caller, Refusal, Route},
 };
 use crate::{
     draw::Draw,
@@ -53,21 +74,37 @@ impl Service for Room {
             request: format!("req_{}", Draw::of(self.settings.seed, &["request", &number]).word(14)),
             key: text("idempotency-key").filter(|key| !key.is_empty() && request.method.as_str() == "POST"),
         };
+        if let Some(down) = self.faults.down.get() {
+            down.hit();
+            if *down.value() {
+                count(&mut book, &asked, "refused");
+                return Reply::Lost;
+            }
+        }
         let answer = self.answer(&mut book, &asked, text("authorization").as_deref(), request);
         let lost = answer.status < 300 && asked.method == "POST" && self.loses(&mut book, &asked, request);
-        let name = Route::of(asked.method, asked.path).map_or("unrecognized", Route::name);
-        let ending = if lost { "lost".to_owned() } else { answer.status.to_string() };
-        *book.requests.entry(format!("{name} {ending}")).or_default() += 1;
+        count(&mut book, &asked, &if lost { "lost".to_owned() } else { answer.status.to_string() });
         if lost {
             return Reply::Lost;
         }
+        let delay = self.slows(&mut book, &asked, request);
         let version = text("stripe-version").unwrap_or_else(|| self.settings.api_version.clone());
         let mut template = ResponseTemplate::new(answer.status)
             .set_body_raw(format!("{:#}\n", answer.body), "application/json")
             .insert_header("request-id", asked.request.as_str())
             .insert_header("stripe-version", version)
             .insert_header("cache-control", "no-cache, no-store");
+        if answer.status == 429 {
+            template = template.insert_header("stripe-rate-limited-reason", "global-rate");
+        }
+        if let Some(delay) = delay {
+            template = template.set_delay(delay);
+        }
         if let Some(key) = asked.key {
+            let known = book.memory.get_mut(&key).filter(|known| known.request == asked.request);
+            if let (Some(known), Some(delay)) = (known, delay) {
+                known.answered_at = Instant::now().checked_add(delay);
+            }
             template = template
                 .insert_header("idempotency-key", key)
                 .insert_header("original-request", answer.repeats.as_deref().unwrap_or(&asked.request));
@@ -96,22 +133,17 @@ impl Room {
     ) -> Result<Answer, Refusal> {
         authenticate(authorization)?;
         let route = Route::of(asked.method, asked.path).ok_or_else(|| unrecognized(asked))?;
-        if let Some(errors) = self.faults.errors.get() {
-            let share = *errors.value();
-            if self.strikes(book, &errors, share, "errors", asked, request) {
-                return Err(injected());
-            }
-        }
+        self.spoil(book, asked, request)?;
         let text = if asked.method == "POST" { &request.body } else { request.url.query().unwrap_or("").as_bytes() };
         let form = Form::parse(text).map_err(|FormError(param)| Refusal::invalid(&param, None, "Invalid object"))?;
         let fingerprint = format!("{} {} {}", asked.method, asked.path, form.canonical());
         if let Some(key) = &asked.key {
             if key.chars().count() > LONGEST_KEY {
                 let message = format!("Idempotency keys have up to {LONGEST_KEY} characters.");
-                return Err(Refusal { param: None, ..Refusal::invalid("", None, message) });
+                return Err(Refusal::plain(400, "invalid_request_error", message));
             }
             if let Some(known) = book.memory.get(key) {
-                return repeat(known, &fingerprint, key);
+                return repeat(known, &fingerprint, key, Instant::now());
             }
         }
         let label = match &asked.key {
@@ -120,12 +152,52 @@ impl Room {
         };
         let origin = Origin { request: Some(asked.request.clone()), idempotency_key: asked.key.clone() };
         let moment = self.moment(book.latest);
-        let body = route.run(book, &form, &Caller { label: &label, origin }, &moment)?;
+        let done = route.run(book, &form, &Caller { label: &label, origin }, &moment);
+        let (status, body) = match done {
+            Ok(body) => (200, body),
+            // A declined card is an answer of its execution, hence remembered.
+            Err(refusal) if refusal.status == 402 => (402, refusal.into()),
+            Err(refusal) => return Err(refusal),
+        };
         if let Some(key) = &asked.key {
             let request = asked.request.clone();
-            book.memory.insert(key.clone(), Remembered { fingerprint, request, status: 200, body: body.clone() });
+            let remembered = Remembered { fingerprint, request, status, body: body.clone(), answered_at: None };
+            book.memory.insert(key.clone(), remembered);
         }
-        Ok(Answer { status: 200, body, repeats: None })
+        Ok(Answer { status, body, repeats: None })
+    }
+
+    /// Errors that strike before anything is done.
+    fn spoil(&self, book: &mut Book, asked: &Asked<'_>, request: &Request) -> Result<(), Refusal> {
+        let faults = &self.faults;
+        if faults.down.get().is_some() {
+            return Err(Refusal::plain(503, "api_error", "Stripe is temporarily unavailable (by the harness)."));
+        }
+        if let Some(limited) = faults.rate_limited.get()
+            && self.strikes(book, &limited, *limited.value(), "rate-limited", asked, request)
+        {
+            let message = "Request rate limit exceeded. Please reduce the rate of your requests and try again.";
+            let refusal = Refusal::plain(429, "invalid_request_error", message);
+            return Err(Refusal { code: Some("rate_limit"), ..refusal });
+        }
+        if let (Some(in_use), Some(key)) = (faults.key_in_use.get(), &asked.key)
+            && self.strikes(book, &in_use, *in_use.value(), "key-in-use", asked, request)
+        {
+            return Err(key_in_use(key));
+        }
+        if let Some(errors) = faults.errors.get()
+            && self.strikes(book, &errors, *errors.value(), "errors", asked, request)
+        {
+            return Err(injected());
+        }
+        Ok(())
+    }
+
+    /// How much later this answer comes.
+    fn slows(&self, book: &mut Book, asked: &Asked<'_>, request: &Request) -> Option<Duration> {
+        let slow = self.faults.slow.get()?;
+        let (by, share) = *slow.value();
+        (!by.is_zero() && self.strikes(book, &slow, share, "slow", asked, request)).then_some(by)
     }
 
     fn loses(&self, book: &mut Book, asked: &Asked<'_>, request: &Request) -> bool {
@@ -135,10 +207,10 @@ impl Room {
 
     /// Whether a fault hits this request, drawn from what is asked and how often it was asked under this
     /// fault; counted if so.
-    fn strikes(
+    fn strikes<T>(
         &self,
         book: &mut Book,
-        fault: &Active<f64>,
+        fault: &Active<T>,
         share: f64,
         name: &str,
         asked: &Asked<'_>,
@@ -160,25 +232,37 @@ impl Room {
     }
 }
 
-fn repeat(known: &Remembered, fingerprint: &str, key: &str) -> Result<Answer, Refusal> {
+/// Counts a request by its endpoint and how it ended.
+fn count(book: &mut Book, asked: &Asked<'_>, ending: &str) {
+    let name = Route::of(asked.method, asked.path).map_or("unrecognized", Route::name);
+    *book.requests.entry(format!("{name} {ending}")).or_default() += 1;
+}
+
+fn repeat(known: &Remembered, fingerprint: &str, key: &str, now: Instant) -> Result<Answer, Refusal> {
+    if known.answered_at.is_some_and(|answered_at| now < answered_at) {
+        return Err(key_in_use(key));
+    }
     if known.fingerprint != fingerprint {
-        return Err(Refusal {
-            status: 400,
-            kind: "idempotency_error",
-            code: None,
-            param: None,
-            message: format!(
-                "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
-                 using a key other than '{key}' if you meant to execute a different request."
-            ),
-        });
+        let message = format!(
+            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
+             using a key other than '{key}' if you meant to execute a different request."
+        );
+        return Err(Refusal::plain(400, "idempotency_error", message));
     }
     Ok(Answer { status: known.status, body: known.body.clone(), repeats: Some(known.request.clone()) })
 }
 
+fn key_in_use(key: &str) -> Refusal {
+    let message = format!(
+        "There is currently another in-progress request using this Idempotent Key (that probably means you submitted \
+         twice, and the other request is still going through): {key}. Please try again later."
+    );
+    let refusal = Refusal::plain(409, "invalid_request_error", message);
+    Refusal { code: Some("idempotency_key_in_use"), ..refusal }
+}
+
 fn authenticate(authorization: Option<&str>) -> Result<(), Refusal> {
-    let refuse =
-        |message: String| Refusal { status: 401, kind: "invalid_request_error", code: None, param: None, message };
+    let refuse = |message: String| Refusal::plain(401, "invalid_request_error", message);
     let Some(authorization) = authorization else {
         return Err(refuse("You did not provide an API key.".into()));
     };
@@ -220,13 +304,13 @@ fn unrecognized(asked: &Asked<'_>) -> Refusal {
         "Unrecognized request URL ({}: {}). Please see https://docs.stripe.com/api for a list of those that exist.",
         asked.method, asked.path
     );
-    Refusal { status: 404, kind: "invalid_request_error", code: None, param: None, message }
+    Refusal::plain(404, "invalid_request_error", message)
 }
 
 fn injected() -> Refusal {
     let fault = Fault::StripeErrors { share: 1.0 };
     let message = format!("An unknown error occurred ({} of the harness).", fault.name());
-    Refusal { status: 500, kind: "api_error", code: None, param: None, message }
+    Refusal::plain(500, "api_error", message)
 }
 
 #[cfg(test)]
