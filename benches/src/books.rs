@@ -195,6 +195,7 @@ impl Books {
             key: Some(id(rng)),
             answer_lost: false,
             order: 0,
+            link: None,
         });
     }
 

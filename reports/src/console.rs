@@ -3,7 +3,10 @@
 //!
 //! Must not know where it is printed: colour and width are given. The caller adds the paths of files.
 
-use overdraft_model::verdict::{CheckVerdict, Finding, ScenarioVerdict, StoryLine, Verdict};
+use overdraft_model::{
+    flow::EXPECTED,
+    verdict::{CheckVerdict, Finding, ScenarioVerdict, StoryLine, Verdict},
+};
 
 use crate::{
     clean, explain,
@@ -35,12 +38,20 @@ pub fn console(verdict: &Verdict, style: Style) -> String {
     let verdict = clean::verdict(verdict);
     let mut page = Page { text: String::new(), told: 0, style: Style { width: style.width.clamp(40, 200), ..style } };
     page.head(&verdict);
+    let mut after = None;
     for scenario in &verdict.scenarios {
-        page.scenario(scenario);
+        page.scenario(scenario, after);
+        after = Some(scenario);
     }
     page.blank();
     page.plain(&format!("{}  {}", page.bold("replay"), verdict.provenance.replay));
     page.text
+}
+
+/// Whether a scenario is a case, and held.
+fn one_line(scenario: &ScenarioVerdict) -> bool {
+    let case = scenario.checks.iter().any(|check| check.id == EXPECTED);
+    case && scenario.checks.iter().all(|check| Status::of(check) == Status::Valid)
 }
 
 struct Page {
@@ -70,9 +81,15 @@ impl Page {
         self.plain(&format!("  {}; seed {}", tally(&verdict.scenarios), verdict.provenance.seed));
     }
 
-    fn scenario(&mut self, scenario: &ScenarioVerdict) {
-        self.blank();
+    fn scenario(&mut self, scenario: &ScenarioVerdict, after: Option<&ScenarioVerdict>) {
         let status = Status::from(scenario.validity);
+        if one_line(scenario) {
+            if after.is_none_or(|after| !one_line(after)) {
+                self.blank();
+            }
+            return self.case_that_held(scenario);
+        }
+        self.blank();
         self.plain(&format!(
             "{}  {}  {}",
             self.paint(status, &format!("{} {}", status.symbol(), scenario.scenario)),
@@ -95,6 +112,19 @@ impl Page {
         for check in &scenario.checks {
             self.findings(check);
         }
+    }
+
+    /// A case that went as it says needs no more than its line.
+    fn case_that_held(&mut self, scenario: &ScenarioVerdict) {
+        let status = Status::from(scenario.validity);
+        let checks = words::counted(scenario.checks.len() as u64, "check");
+        let figures = format!("{checks}, {}", words::millis(scenario.measured.drive_ms));
+        self.plain(&format!(
+            "{}  {}  {}",
+            self.paint(status, &format!("{} {} {}", status.symbol(), scenario.scenario, status.word())),
+            self.bold(&scenario.title),
+            self.dim(&figures)
+        ));
     }
 
     fn check(&mut self, check: &CheckVerdict, widest: usize) {

@@ -23,6 +23,9 @@ pub(crate) struct Book<'a> {
     pub(crate) earned: i128,
     pub(crate) spent: i128,
     pub(crate) reversed: i128,
+    /// What staff gave, less what it took.
+    pub(crate) adjusted: i128,
+    pub(crate) expired: i128,
     /// What it owns.
     pub(crate) balance: i128,
     /// Rows that moved its credits.
@@ -55,7 +58,7 @@ impl Book<'_> {
 
     /// What it should own.
     pub(crate) fn expected(&self) -> i128 {
-        self.start() + self.granted + self.earned - self.spent - self.reversed
+        self.start() + self.granted + self.earned + self.adjusted - self.spent - self.reversed - self.expired
     }
 
     /// Credits it owns beyond what it should; negative if some are missing.
@@ -70,7 +73,9 @@ impl Book<'_> {
             (self.granted, '+', "granted"),
             (self.earned, '+', "earned"),
             (self.spent, '-', "spent"),
+            (self.adjusted, '+', "adjusted"),
             (self.reversed, '-', "reversed"),
+            (self.expired, '-', "expired"),
         ] {
             if amount != 0 {
                 text.push_str(&format!(" {sign} {amount} {what}"));
@@ -178,6 +183,18 @@ fn add_moves<'a>(case: &Case<'a>, books: &mut BTreeMap<&str, Book<'a>>) {
     for row in database.commissions.iter().flatten() {
         count(&row.workspace, &|book| {
             book.earned += i128::from(row.amount);
+            book.moves += 1;
+        });
+    }
+    for row in database.expiries.iter().flatten() {
+        count(&row.workspace, &|book| {
+            book.expired += i128::from(row.credits);
+            book.moves += 1;
+        });
+    }
+    for row in database.adjustments.iter().flatten() {
+        count(&row.workspace, &|book| {
+            book.adjusted += i128::from(row.credits);
             book.moves += 1;
         });
     }

@@ -29,6 +29,7 @@ mod balances;
 mod case;
 pub mod catalogue;
 mod checks;
+mod clawback;
 mod counted;
 mod effects;
 mod judge;

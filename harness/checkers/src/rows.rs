@@ -1,7 +1,7 @@
 //! Rows of evidence as text, so that a reader can look them up where they are kept.
 
 use overdraft_model::evidence::{
-    Account, Commission, DeadLetter, Delivery, Email, Grant, Job, Lead, Purchase, Session,
+    Account, Commission, DeadLetter, Delivery, Email, Grant, Job, Lead, Purchase, Reversal, Session,
 };
 
 use crate::words::money;
@@ -16,6 +16,15 @@ pub(crate) fn purchase(row: &Purchase) -> String {
 pub(crate) fn grant(row: &Grant) -> String {
     let why = row.session.as_deref().map_or("a gift".to_owned(), |session| format!("for {session}"));
     format!("grant {}: {} received {}, {why}", row.grant, row.workspace, row.credits)
+}
+
+/// A row of the reversals.
+pub(crate) fn reversal(row: &Reversal) -> String {
+    let why = row.refund.as_deref().map_or(String::new(), |refund| format!(", for {refund}"));
+    match row.credits {
+        taken if taken >= 0 => format!("reversal {}: {taken} taken back from {}{why}", row.reversal, row.workspace),
+        given => format!("reversal {}: {} given again to {}{why}", row.reversal, -given, row.workspace),
+    }
 }
 
 /// A row of the accounts.

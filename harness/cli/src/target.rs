@@ -123,6 +123,12 @@ fn check_operations(target: &Target) -> Result<(), String> {
                 Err(PrepareError::Fill(unknown)) if values::may_be_captured(target, &unknown.placeholder) => {
                     samples.insert(unknown.placeholder, json!("sample"));
                 }
+                // What a case gives along is known only to the case.
+                Err(PrepareError::Fill(unknown))
+                    if !KNOWN.contains(&name.as_str()) && !unknown.placeholder.contains('.') =>
+                {
+                    samples.insert(unknown.placeholder, json!("sample"));
+                }
                 Err(error) => return Err(format!("operations.{name}: {error}")),
             }
         }

@@ -210,8 +210,14 @@ fn outcome_of(map: &HttpOperation, status: u16) -> Outcome {
 
 fn unanswered(error: &reqwest::Error, instance: usize) -> Told {
     // A connection that was never accepted carried nothing.
-    let outcome = if error.is_connect() { Outcome::Fail } else { Outcome::Info };
-    Told { outcome, answer: Answer { error: Some(describe(error)), instance, ..Answer::default() } }
+    lost(!error.is_connect(), describe(error), instance)
+}
+
+/// No answer came: what was never sent did not happen, and what was sent may have.
+#[must_use]
+pub fn lost(sent: bool, problem: String, instance: usize) -> Told {
+    let outcome = if sent { Outcome::Info } else { Outcome::Fail };
+    Told { outcome, answer: Answer { error: Some(problem), instance, ..Answer::default() } }
 }
 
 fn describe(error: &reqwest::Error) -> String {

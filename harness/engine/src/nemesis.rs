@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 pub use overdraft_faults::guard::Guard;
 use overdraft_model::{
-    fault::{Fault, Window},
+    fault::{Fault, Window, statement::StatementFault},
+    fill,
     history::Body,
+    target::Target,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,8 +50,20 @@ async fn hold_open(
     stage.recorder.mark(Body::Heal { fault: number, effects }).await
 }
 
-/// Puts a fault in place; none if nobody here can.
+/// Puts a fault in place; none if nobody here can. A fault between the target and its database that names a kind
+/// of statement (`{statement.purchase}`) takes the text from the target file; without an entry there it strikes
+/// the next statement, whichever it is.
 #[must_use]
 pub fn inject(stage: &Stage, fault: &Fault) -> Option<Guard> {
+    if let Fault::Statement(fault) = fault {
+        let matching = fault.matching.as_ref().and_then(|text| named(&stage.target, text));
+        return stage.database_proxy.as_ref()?.inject(StatementFault { matching, ..fault.clone() }).ok();
+    }
     stage.email.inject(fault).or_else(|| stage.stripe.inject(fault))
+}
+
+/// The text that a kind of statement contains in this target's traffic.
+fn named(target: &Target, text: &str) -> Option<String> {
+    let kinds = target.statements.iter().map(|(kind, text)| (format!("statement.{kind}"), text.clone().into()));
+    fill::text(text, &kinds.collect()).ok()
 }

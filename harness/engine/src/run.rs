@@ -101,7 +101,7 @@ impl Runner<'_> {
         let id = planned.scenario.id.clone();
         self.enter(&id, "provision");
         self.recorder.mark(Body::Scenario { name: id.clone() }).await?;
-        let provisioned = Environment::provision(&self.site, postgres, database, &mut planned.world);
+        let provisioned = Environment::provision(&self.site, postgres, database, planned);
         let environment = match self.interrupt.run_until_cancelled(provisioned).await {
             Some(provisioned) => provisioned.map_err(|error| died(postgres).unwrap_or(error.into()))?,
             None => return Err(RunError::Interrupted),
@@ -127,6 +127,7 @@ impl Runner<'_> {
             email: environment.email.clone(),
             fleet: environment.fleet.clone(),
             database_url: environment.database_url.clone(),
+            database_proxy: environment.database_proxy.clone(),
             recorder: self.recorder.clone(),
             stop: self.interrupt.child_token(),
             began: self.recorder.clock().elapsed(),

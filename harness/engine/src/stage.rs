@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use overdraft_faults::{email::EmailSim, stripe::StripeSim};
+use overdraft_faults::{email::EmailSim, postgres::PgProxy, stripe::StripeSim};
 use overdraft_model::{
     manifest::World,
     operation::{Answer, Operation, Outcome},
@@ -47,6 +47,8 @@ pub struct Stage {
     pub fleet: Fleet,
     /// The target's database, for asking what is outstanding.
     pub database_url: String,
+    /// What stands between the target and its database, where something is to strike there.
+    pub database_proxy: Option<PgProxy>,
     /// Where everything is recorded.
     pub recorder: Recorder,
     /// Cancelled when driving must end early.
@@ -147,10 +149,7 @@ impl Process {
         let answered = rendezvous.release(ready, op, &stage.recorder, stage.answer_within()).await?;
         let told = match answered {
             Ok(reply) => http::judge(map, &reply, instance),
-            Err(lost) => Told {
-                outcome: if lost.sent { Outcome::Info } else { Outcome::Fail },
-                answer: Answer { error: Some(lost.problem), instance, ..Answer::default() },
-            },
+            Err(lost) => http::lost(lost.sent, lost.problem, instance),
         };
         self.finish(op, told).await.map(Some)
     }

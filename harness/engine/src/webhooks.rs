@@ -2,12 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::try_join_all;
 use overdraft_faults::stripe::Outgoing;
-use overdraft_model::operation::{Answer, Operation, Outcome};
+use overdraft_model::{operation::Operation, target::HttpOperation};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{recorder::RecorderError, stage::Stage};
+use crate::{
+    http::{self, Request, Told},
+    race::Rendezvous,
+    recorder::RecorderError,
+    stage::Stage,
+};
 
 /// How often the provider is asked for what is due.
 const TICK: Duration = Duration::from_millis(5);
@@ -26,7 +32,7 @@ pub async fn pump(stage: Arc<Stage>, client: reqwest::Client, end: CancellationT
             let (stage, client, permits) = (Arc::clone(&stage), client.clone(), Arc::clone(&permits));
             flying.spawn(async move {
                 let _permit = permits.acquire_owned().await;
-                deliver(&stage, &client, outgoing).await
+                deliver(&stage, &client, outgoing).await.map(drop)
             });
         }
         while let Some(done) = flying.try_join_next() {
@@ -43,45 +49,81 @@ pub async fn pump(stage: Arc<Stage>, client: reqwest::Client, end: CancellationT
     Ok(())
 }
 
-async fn deliver(stage: &Stage, client: &reqwest::Client, outgoing: Outgoing) -> Result<(), RecorderError> {
-    let Some(webhook) = &stage.target.webhook else { return Ok(()) };
+/// Posts one delivery that the provider has handed out, records it, and tells the provider how it went. None if
+/// the target takes no webhooks.
+///
+/// # Errors
+/// Fails if it cannot be recorded.
+pub async fn deliver(
+    stage: &Stage,
+    client: &reqwest::Client,
+    outgoing: Outgoing,
+) -> Result<Option<u64>, RecorderError> {
+    let Some((instance, request)) = request(stage, &outgoing) else { return Ok(None) };
+    let recorder = &stage.recorder;
+    let op = recorder.invoke(recorder.new_process(), recorder.clock().ns(), operation(&outgoing)).await?;
+    let within = stage.target.service.answer_within.duration();
+    let told = http::send(client, &request, &any(), instance, within).await;
+    land(stage, &outgoing, op, told).await.map(Some)
+}
+
+/// Posts all of these at the same instant.
+///
+/// # Errors
+/// Fails if one cannot be recorded.
+pub async fn deliver_at_once(stage: &Arc<Stage>, name: &str, all: Vec<Outgoing>) -> Result<Vec<u64>, RecorderError> {
+    let rendezvous = Rendezvous::new(name, all.len());
+    let within = stage.target.service.answer_within.duration();
+    let posts = all.into_iter().map(|outgoing| {
+        let rendezvous = &rendezvous;
+        async move {
+            let Some((instance, request)) = request(stage, &outgoing) else { return Ok(None) };
+            let Some(ready) = rendezvous.get_ready(&request, &stage.stop).await else { return Ok(None) };
+            let recorder = &stage.recorder;
+            let op = recorder.invoke(recorder.new_process(), recorder.clock().ns(), operation(&outgoing)).await?;
+            let told = match rendezvous.release(ready, op, recorder, within).await? {
+                Ok(reply) => http::judge(&any(), &reply, instance),
+                Err(lost) => http::lost(lost.sent, lost.problem, instance),
+            };
+            land(stage, &outgoing, op, told).await.map(Some)
+        }
+    });
+    Ok(try_join_all(posts).await?.into_iter().flatten().collect())
+}
+
+fn request(stage: &Stage, outgoing: &Outgoing) -> Option<(usize, Request)> {
+    let webhook = stage.target.webhook.as_ref()?;
     let instance = usize::try_from(outgoing.id).unwrap_or(0) % stage.base_urls.len();
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/json; charset=utf-8".to_owned()),
+        ("user-agent".to_owned(), "Stripe/1.0 (+https://stripe.com/docs/webhooks)".to_owned()),
+    ];
+    if let Some(signature) = stage.stripe.sign(outgoing, chrono::Utc::now().timestamp()) {
+        headers.push(("stripe-signature".to_owned(), signature));
+    }
     let url = format!("{}{}", stage.base_urls[instance], webhook.path);
-    let operation = Operation::DeliverWebhook {
+    Some((instance, Request { method: reqwest::Method::POST, url, headers, body: Some(outgoing.body.to_vec()) }))
+}
+
+fn operation(outgoing: &Outgoing) -> Operation {
+    Operation::DeliverWebhook {
         event: outgoing.event.clone(),
         event_type: outgoing.event_type.clone(),
         session: outgoing.session.clone(),
         attempt: outgoing.attempt,
         forgery: outgoing.forgery,
-    };
-    let recorder = &stage.recorder;
-    let op = recorder.invoke(recorder.new_process(), recorder.clock().ns(), operation).await?;
-    let mut request = client
-        .post(url)
-        .header("content-type", "application/json; charset=utf-8")
-        .header("user-agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
-        .timeout(stage.target.service.answer_within.duration());
-    if let Some(signature) = stage.stripe.sign(&outgoing, chrono::Utc::now().timestamp()) {
-        request = request.header("stripe-signature", signature);
     }
-    let (outcome, answer) = match request.body(outgoing.body.clone()).send().await {
-        Ok(told) => {
-            let status = told.status();
-            let outcome = match status {
-                status if status.is_success() => Outcome::Ok,
-                // Stripe takes redirects and refusals alike for "not delivered".
-                status if status.is_server_error() => Outcome::Info,
-                _ => Outcome::Fail,
-            };
-            (outcome, Answer { status: Some(status.as_u16()), instance, ..Answer::default() })
-        }
-        Err(error) => {
-            let outcome = if error.is_connect() { Outcome::Fail } else { Outcome::Info };
-            (outcome, Answer { error: Some(error.without_url().to_string()), instance, ..Answer::default() })
-        }
-    };
-    let status = answer.status;
-    recorder.complete(op, outcome, answer).await?;
+}
+
+/// How a webhook is answered: Stripe takes redirects and refusals alike for 'not delivered', and what comes with
+/// the status is nobody's business.
+fn any() -> HttpOperation {
+    HttpOperation { fail: Some((300..500).collect()), ..HttpOperation::default() }
+}
+
+async fn land(stage: &Stage, outgoing: &Outgoing, op: u64, told: Told) -> Result<u64, RecorderError> {
+    let status = told.answer.status;
+    stage.recorder.complete(op, told.outcome, told.answer).await?;
     stage.stripe.delivered(outgoing.id, status, op, stage.provider_time());
-    Ok(())
+    Ok(op)
 }

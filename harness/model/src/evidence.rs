@@ -385,6 +385,9 @@ pub struct Email {
     /// Its place among all that were accepted, from 0.
     #[serde(default)]
     pub order: u64,
+    /// The first link in its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// One refused attempt.

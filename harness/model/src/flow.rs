@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     fault::Fault,
-    operation::{Operation, Outcome},
+    operation::{Forgery, Operation, Outcome},
     scenario::{Load, Scenario, Workload},
     span::Span,
 };
@@ -187,6 +187,67 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<Answered>,
     },
+    /// Ask the same again and again, cutting the connection to the database at the first statement, then at
+    /// the second, and so on, until a round passes without a cut; each time repeat it under its own key, which
+    /// must then succeed. `{n}` counts the rounds.
+    CutEveryStatement {
+        /// What is asked.
+        operation: Operation,
+        /// Where the cut falls.
+        cut: Cut,
+        /// Rounds at most.
+        most: usize,
+    },
+    /// The payment provider holds its webhooks back from now on.
+    Hold {},
+    /// The provider delivers what it holds: with a session, that session's events in the given order, each
+    /// answered before the next leaves, while the rest stays held; without one, everything, and holds no more.
+    Release {
+        /// The session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
+        /// Event types in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        order: Vec<String>,
+    },
+    /// The provider delivers the held events of many sessions at once, of each session in another order: the
+    /// k-th session in the k-th permutation, each event answered before the next leaves.
+    ReleaseEveryOrder {
+        /// The label of the step that ordered them, one session each.
+        of: String,
+        /// The types that are permuted.
+        events: Vec<String>,
+    },
+    /// The provider delivers an event again.
+    Redeliver {
+        /// The session.
+        session: String,
+        /// The event's type.
+        event: String,
+        /// How often.
+        copies: usize,
+        /// All at the same instant, or one after the other.
+        at_once: bool,
+        /// What each delivery must be answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answered>,
+    },
+    /// A stranger posts an event that must change nothing.
+    Forge {
+        /// The session it claims to be about.
+        session: String,
+        /// What is wrong with it.
+        forgery: Forgery,
+    },
+    /// Somebody opens the last email that was accepted for an address: its first link is known as `LABEL.link`,
+    /// what follows its host and slash as `LABEL.path`.
+    Mail {
+        /// The address.
+        of: String,
+        /// The step's label.
+        #[serde(rename = "as")]
+        label: String,
+    },
     /// Break something until it is healed by its label.
     Inject {
         /// What.
@@ -227,6 +288,16 @@ pub enum Action {
     },
 }
 
+/// Where a connection to the database is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cut {
+    /// Before the statement reaches the server.
+    Before,
+    /// After the server has executed it, before its answer.
+    After,
+}
+
 /// What an answer must be. What is not said may be anything.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -240,7 +311,7 @@ pub struct Answered {
     /// The error code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Captured values. A text `*` stands for anything that is there, `>= 5` and `<= 5` for bounds.
+    /// Captured values. A text `*` stands for anything that is there, `-` for nothing, `>= 5` and `<= 5` for bounds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Value>,
 }
@@ -337,10 +408,18 @@ impl Flow {
         })
     }
 
+    /// Whether some step cuts the connection to the database statement by statement.
+    #[must_use]
+    pub fn cuts_statements(&self) -> bool {
+        self.when.iter().any(|step| matches!(step.action, Action::CutEveryStatement { .. }))
+    }
+
     /// Every operation that its steps ask.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.when.iter().flat_map(|step| match &step.action {
-            Action::Ask { operation, .. } | Action::Begin { operation, .. } => std::slice::from_ref(operation),
+            Action::Ask { operation, .. }
+            | Action::Begin { operation, .. }
+            | Action::CutEveryStatement { operation, .. } => std::slice::from_ref(operation),
             Action::Race { operations, .. } => operations,
             _ => &[],
         })
@@ -353,7 +432,7 @@ impl Action {
     pub fn label(&self) -> Option<&str> {
         match self {
             Self::Ask { label, .. } | Self::Race { label, .. } => label.as_deref(),
-            Self::Begin { label, .. } | Self::Inject { label, .. } => Some(label),
+            Self::Mail { label, .. } | Self::Inject { label, .. } => Some(label),
             Self::End { of, .. } => Some(of),
             _ => None,
         }

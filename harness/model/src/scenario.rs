@@ -105,6 +105,13 @@ impl Scenario {
         };
         self.faults.iter().map(|window| &window.fault).chain(steps).collect()
     }
+
+    /// Whether something strikes the traffic between the target and its database, so that a proxy must stand there.
+    #[must_use]
+    pub fn strikes_the_database(&self) -> bool {
+        let planned = self.planned_faults().into_iter().any(|fault| matches!(fault, Fault::Statement(_)));
+        planned || matches!(&self.workload, Workload::Flow(flow) if flow.cuts_statements())
+    }
 }
 
 impl Workload {

@@ -175,7 +175,7 @@ pub struct SqlAction {
 }
 
 /// How one operation maps to HTTP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpOperation {
     /// `GET`, `POST` and so on.

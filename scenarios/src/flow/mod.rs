@@ -1,6 +1,7 @@
 //! Flows: cases that read as given, when, then. The world is drawn here, the steps are performed by
 //! [`driver::FlowDriver`], and whether they went as promised is the checkers' business.
 
+mod deliveries;
 pub mod driver;
 mod steps;
 mod told;

@@ -11,16 +11,21 @@ use overdraft_engine::{
     run::DriveError,
     settle,
     stage::{Process, Stage, StageError},
+    webhooks,
 };
 use overdraft_model::{
-    flow::{Action, numbered},
+    fault::{
+        Fault,
+        statement::{StatementAction, StatementFault},
+    },
+    flow::{Action, Cut, numbered},
     history::Body,
-    operation::Operation,
+    operation::{Forgery, Operation},
 };
 use rand::seq::SliceRandom;
 use tokio::task::JoinHandle;
 
-use super::told::Known;
+use super::{deliveries, told::Known};
 use crate::draw;
 
 /// How often it is looked whether something that was waited for has come.
@@ -71,7 +76,7 @@ impl Conductor {
     pub(super) fn new(stage: Arc<Stage>, scenario: &str, seed: u64) -> Result<Self, DriveError> {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_err(|error| DriveError::Generator(error.to_string()))?;
-        let known = Known::of(&stage.world);
+        let known = Known::of(&stage.world, chrono::Utc::now());
         Ok(Self {
             stage,
             client,
@@ -92,6 +97,24 @@ impl Conductor {
             Action::Race { operations, count, label, .. } => self.race(operations, *count, label.as_deref()).await,
             Action::Begin { operation, label } => self.begin(operation, label),
             Action::End { of, .. } => self.await_begun(of).await.map(|op| vec![op]),
+            Action::CutEveryStatement { operation, cut, most } => {
+                self.cut_every_statement(operation, *cut, *most).await
+            }
+            Action::Hold {} => {
+                self.stage.stripe.hold(self.stage.provider_time());
+                Ok(vec![])
+            }
+            Action::Release { session: None, .. } => {
+                self.stage.stripe.release_all(self.stage.provider_time());
+                Ok(vec![])
+            }
+            Action::Release { session: Some(session), order } => self.release(session, order).await,
+            Action::ReleaseEveryOrder { of, events } => self.release_every_order(of, events).await,
+            Action::Redeliver { session, event, copies, at_once, .. } => {
+                self.redeliver(session, event, *copies, *at_once).await
+            }
+            Action::Forge { session, forgery } => self.forge(session, *forgery).map(|()| vec![]),
+            Action::Mail { of, label } => self.mail(of, label).map(|()| vec![]),
             Action::Inject { fault, label } => self.inject(fault, label).await.map(|()| vec![]),
             Action::Struck { of, times } => self.struck(of, *times).await.map(|()| vec![]),
             Action::Heal { of } => self.heal(of).await.map(|()| vec![]),
@@ -109,6 +132,7 @@ impl Conductor {
 
     /// Heals what the case left broken, starts what it left dead, and waits for what it left open.
     pub(super) async fn end(mut self) -> Result<(), StepError> {
+        self.stage.stripe.release_all(self.stage.provider_time());
         for label in self.faults.keys().cloned().collect::<Vec<_>>() {
             self.heal(&label).await?;
         }
@@ -190,7 +214,98 @@ impl Conductor {
         Ok(op)
     }
 
-    async fn inject(&mut self, fault: &overdraft_model::fault::Fault, label: &str) -> Result<(), StepError> {
+    /// Each round strikes one statement further on. The rounds end when one passes without a strike: then no
+    /// statement is left that was not struck.
+    async fn cut_every_statement(
+        &mut self,
+        operation: &Operation,
+        cut: Cut,
+        most: usize,
+    ) -> Result<Vec<u64>, StepError> {
+        let mut asked = Vec::new();
+        for round in 1..=most {
+            let fault = StatementFault {
+                matching: Some(format!("{{statement.{}}}", operation.mapping().unwrap_or_default())),
+                skip: u32::try_from(round - 1).unwrap_or(u32::MAX),
+                times: Some(1),
+                ..StatementFault::every(match cut {
+                    Cut::Before => StatementAction::CutBefore {},
+                    Cut::After => StatementAction::CutAfter {},
+                })
+            };
+            let Some(guard) = nemesis::inject(&self.stage, &Fault::Statement(fault)) else {
+                return Err(StepError::Impossible("nothing stands between the target and its database".into()));
+            };
+            let operation = self.fill(operation, round)?;
+            let mut process = self.process();
+            asked.push(process.ask(operation.clone()).await?.0);
+            let struck = guard.heal();
+            if struck == 0 {
+                return Ok(asked);
+            }
+            self.act(format!("round {round}: the connection was cut at statement {round} of {operation}")).await?;
+            asked.push(process.ask(operation).await?.0);
+        }
+        Err(StepError::Impossible(format!("every one of {most} rounds was cut: there are more statements than that")))
+    }
+
+    fn session(&self, template: &str) -> Result<String, StepError> {
+        self.known.text(template).map_err(|unknown| StepError::Impossible(unknown.to_string()))
+    }
+
+    async fn release(&self, session: &str, order: &[String]) -> Result<Vec<u64>, StepError> {
+        deliveries::in_order(&self.stage, &self.client, &self.session(session)?, order).await
+    }
+
+    /// As many sessions as there are labels; the k-th gets the k-th permutation.
+    async fn release_every_order(&self, of: &str, events: &[String]) -> Result<Vec<u64>, StepError> {
+        let sessions: Vec<String> =
+            (1..).map_while(|n| self.known.text(&format!("{{{}.session}}", numbered(of, n))).ok()).collect();
+        deliveries::every_order(&self.stage, &self.client, &sessions, events).await
+    }
+
+    async fn redeliver(
+        &mut self,
+        session: &str,
+        event: &str,
+        copies: usize,
+        at_once: bool,
+    ) -> Result<Vec<u64>, StepError> {
+        let session = self.session(session)?;
+        let outgoing = self.stage.stripe.again(&session, event, copies, self.stage.provider_time());
+        if outgoing.is_empty() {
+            return Err(StepError::Impossible(format!("the provider has no {event} of {session}")));
+        }
+        if at_once {
+            self.races += 1;
+            let name = format!("{}, race {}", self.scenario, self.races);
+            return Ok(webhooks::deliver_at_once(&self.stage, &name, outgoing).await?);
+        }
+        let mut asked = Vec::new();
+        for outgoing in outgoing {
+            asked.extend(webhooks::deliver(&self.stage, &self.client, outgoing).await?);
+        }
+        Ok(asked)
+    }
+
+    /// The pump posts it with the next tick; what it did is seen in the end.
+    fn forge(&self, session: &str, forgery: Forgery) -> Result<(), StepError> {
+        let forged = self.stage.stripe.forge(&self.session(session)?, forgery, self.stage.provider_time());
+        forged.map(drop).map_err(|problem| StepError::Impossible(problem.to_string()))
+    }
+
+    fn mail(&mut self, of: &str, label: &str) -> Result<(), StepError> {
+        let accepted = self.stage.email.ledger().accepted;
+        let last = accepted.into_iter().rfind(|email| email.recipient == of);
+        let link = last.and_then(|email| email.link);
+        let link = link.ok_or_else(|| StepError::Impossible(format!("no email with a link was accepted for {of}")))?;
+        let path = link.splitn(4, '/').nth(3).unwrap_or_default();
+        self.known.insert(&format!("{label}.path"), path.into());
+        self.known.insert(&format!("{label}.link"), link.into());
+        Ok(())
+    }
+
+    async fn inject(&mut self, fault: &Fault, label: &str) -> Result<(), StepError> {
         let number = self.injected;
         self.injected += 1;
         let Some(guard) = nemesis::inject(&self.stage, fault) else {

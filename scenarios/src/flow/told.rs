@@ -1,8 +1,9 @@
 //! What a case knows while it runs: values of its world and answers of its earlier steps, by label.
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use overdraft_engine::http::Told;
 use overdraft_model::{
-    fill::{self, Values},
+    fill::{self, FillError, Values},
     flow::numbered,
     manifest::World,
     operation::Operation,
@@ -14,18 +15,19 @@ use serde_json::Value;
 pub(super) struct Known(Values);
 
 impl Known {
-    /// What the world gives: `NAME.id`, `NAME.email` and so on.
-    pub(super) fn of(world: &World) -> Self {
+    /// What the world gives (`NAME.id`, `NAME.email` and so on), and the time of day.
+    pub(super) fn of(world: &World, now: DateTime<Utc>) -> Self {
         let workspaces = world.workspaces.iter().map(|workspace| (&workspace.name, &workspace.values));
         let leads = world.leads.iter().map(|lead| (&lead.name, &lead.values));
         let named = workspaces.chain(leads);
-        Self(
-            named
-                .flat_map(|(name, values)| {
-                    values.iter().map(move |(field, value)| (format!("{name}.{field}"), value.clone()))
-                })
-                .collect(),
-        )
+        let mut known: Values = named
+            .flat_map(|(name, values)| {
+                values.iter().map(move |(field, value)| (format!("{name}.{field}"), value.clone()))
+            })
+            .collect();
+        let later = (now + TimeDelta::hours(1)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        known.insert("clock.in_1h".to_owned(), later.into());
+        Self(known)
     }
 
     /// Remembers an answer under the label of its step.
@@ -33,6 +35,16 @@ impl Known {
         for (field, value) in &told.answer.fields {
             self.0.insert(format!("{label}.{field}"), value.clone());
         }
+    }
+
+    /// A text, filled.
+    pub(super) fn text(&self, template: &str) -> Result<String, FillError> {
+        fill::text(template, &self.0)
+    }
+
+    /// Remembers one value.
+    pub(super) fn insert(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
     }
 
     /// An operation, filled for the n-th copy.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use overdraft_model::{
     evidence::Purchase,
     history::Phase,
-    operation::{Operation, Outcome},
+    operation::{Operation, Outcome, PayBy},
 };
 
 use crate::{
@@ -174,13 +174,13 @@ fn payments(case: &Case<'_>, trial: &mut Trial) {
     let (mut unclear, mut paid) = (0, 0);
     for call in &case.history.calls {
         match (&call.operation, call.outcome) {
-            (Operation::Pay { session, .. }, Outcome::Ok) => {
+            (Operation::Pay { session, by: PayBy::Card, .. }, Outcome::Ok) => {
                 paid += 1;
                 if case.sessions.get(session.as_str()).is_none_or(|known| known.paid < known.amount) {
                     trial.doubt(format!("{session} was paid, and the provider's simulator has no record of it"));
                 }
             }
-            (Operation::Pay { .. }, Outcome::Info) => unclear += 1,
+            (Operation::Pay { by: PayBy::Card, .. }, Outcome::Info) => unclear += 1,
             (Operation::BuyCredits { workspace, credits, .. }, Outcome::Ok) => {
                 let Some(session) = call.answer.text("session") else { continue };
                 trial.saw(1);

@@ -4,7 +4,7 @@
 //! works need not agree. What never comes undone (a grant that nobody paid for) is judged at any time.
 //! Too little granted is the business of `paid.delivered`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use overdraft_model::{
     evidence::{Account, Grant},
@@ -12,8 +12,11 @@ use overdraft_model::{
     operation::{Operation, Outcome},
 };
 
+use serde_json::Value;
+
 use crate::{
-    case::Case,
+    case::{Case, grouped},
+    clawback,
     ledger::{self, Book, Entries},
     money::Loss,
     rows,
@@ -23,6 +26,9 @@ use crate::{
 };
 
 pub(crate) const ID: &str = "credits.conserved";
+
+/// What target files call the operation by which staff gives or takes credits.
+const ADJUST: &str = "adjust-credits";
 
 /// Judges one scenario.
 pub(crate) fn check(case: &Case<'_>) -> Trial {
@@ -41,6 +47,8 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
         balances(case, entries.as_ref(), &mut trial);
     }
     granted(case, &mut trial);
+    adjusted(case, &mut trial);
+    clawback::judge(case, &mut trial);
     if let Some(entries) = &entries {
         double_entry(case, accounts, entries, &mut trial);
     }
@@ -118,6 +126,45 @@ fn mismatch<'a>(case: &Case<'a>, book: &Book<'a>, surplus: i128) -> Tale<'a> {
         .rows(grants.map(|row| rows::grant(row)))
         .rows(case.purchases_of(who).iter().map(|row| rows::purchase(row)));
     if surplus > 0 { tale.stake(Loss::CreditsFromNothing, surplus) } else { tale.stake(Loss::CreditsLost, -surplus) }
+}
+
+/// What staff gave or took was asked for, in sum: an adjustment whose answer is unclear may have happened or not.
+fn adjusted(case: &Case<'_>, trial: &mut Trial) {
+    let rows = grouped(case.database().adjustments.iter().flatten(), |row| Some(&row.workspace));
+    for (who, rows) in rows {
+        let Some(workspace) = case.workspace(who) else { continue };
+        let (mut least, mut most, mut keys) = (0, 0, BTreeSet::new());
+        let mut calls = Vec::new();
+        for call in &case.history.calls {
+            let Operation::Custom { name, with, .. } = &call.operation else { continue };
+            let ours = name == ADJUST && with.get("workspace_id") == workspace.values.get("id");
+            let (true, Some(credits)) = (ours, with.get("credits").and_then(Value::as_i64)) else { continue };
+            calls.push(call);
+            let again = with.get("key").is_some_and(|key| !keys.insert(key.to_string()));
+            match call.outcome {
+                Outcome::Fail => {}
+                _ if again => {}
+                Outcome::Ok => (least, most) = (least + i128::from(credits), most + i128::from(credits)),
+                Outcome::Info => {
+                    (least, most) = (least + i128::from(credits.min(0)), most + i128::from(credits.max(0)));
+                }
+            }
+        }
+        let sum: i128 = rows.iter().map(|row| i128::from(row.credits)).sum();
+        trial.saw(rows.len());
+        if !(least..=most).contains(&sum) {
+            let summary = format!("staff's adjustments of {who} add up to {sum:+}, and {least:+} were asked for");
+            let lines = rows.iter().map(|row| {
+                format!(
+                    "adjustment {} of {:+}: {}",
+                    row.adjustment,
+                    row.credits,
+                    row.reason.as_deref().unwrap_or("no reason")
+                )
+            });
+            trial.found(|| Tale::new(case.history, summary).calls(calls).rows(lines).end());
+        }
+    }
 }
 
 /// Each grant for a session was ordered, by its receiver, and paid.

@@ -85,7 +85,13 @@ impl<'a> Step<'_, 'a> {
                     self.one(call, answer, n + 1, trial);
                 }
             }
+            Action::Redeliver { answer: Some(answer), .. } => {
+                for call in calls {
+                    self.one(call, answer, 1, trial);
+                }
+            }
             Action::Race { answers, .. } if !answers.is_empty() => self.groups(calls, answers, trial),
+            Action::CutEveryStatement { .. } => self.cuts(calls, trial),
             _ => {}
         }
     }
@@ -100,6 +106,20 @@ impl<'a> Step<'_, 'a> {
         if !wrong.is_empty() {
             let summary = format!("step {}, {}: {}", self.number, self.say, wrong.join(", "));
             trial.found(|| Tale::new(self.case.history, summary).calls([call]).end());
+        }
+    }
+
+    /// Each round asks, is cut, and asks again under the same key, which must then succeed; the last round is not
+    /// cut, and must succeed at once.
+    fn cuts(&self, calls: &[&'a Call], trial: &mut Trial) {
+        let repeated = calls.iter().enumerate().filter(|(at, _)| at % 2 == 1 || at + 1 == calls.len());
+        let ok = Answered { outcome: Some(Outcome::Ok), ..Answered::default() };
+        for (at, call) in repeated {
+            self.one(call, &ok, at / 2 + 1, trial);
+        }
+        match calls.len() / 2 {
+            0 => trial.doubt(format!("step {}: not one statement was cut", self.number)),
+            cuts => trial.fact(format!("{} cut in step {}", words::counted(cuts, "statement"), self.number)),
         }
     }
 
@@ -187,7 +207,11 @@ fn differences(call: &Call, wanted: &Answered, n: usize, known: &Values) -> Vec<
 }
 
 fn field_differs(got: Option<&Value>, expected: &Value, n: usize, known: &Values) -> Option<String> {
-    let Some(got) = got else { return Some("is missing".to_owned()) };
+    let absent = expected.as_str() == Some("-");
+    let Some(got) = got else { return (!absent).then(|| "is missing".to_owned()) };
+    if absent {
+        return Some(format!("was {} and should not be there", fill::plain(got)));
+    }
     let expected = match expected {
         Value::String(template) => match fill::text(&numbered(template, n), known) {
             Ok(filled) => filled,

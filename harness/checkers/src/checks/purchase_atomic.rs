@@ -85,7 +85,8 @@ fn debits(case: &Case<'_>, trial: &mut Trial) {
 fn split(book: &Book<'_>) -> (i128, i128) {
     let (missing, extra) = ((-book.surplus()).max(0), book.surplus().max(0));
     let Some(flow) = book.flow else { return (missing, extra.min(book.spent)) };
-    let more_left = flow.left - book.spent - book.reversed;
+    let other = book.reversed.max(0) + book.expired + (-book.adjusted).max(0);
+    let more_left = flow.left - book.spent - other;
     (missing.min(more_left.max(0)), extra.min((-more_left).max(0)))
 }
 

@@ -147,6 +147,7 @@ impl Shop {
             key: Some(format!("{event}/{key}")),
             answer_lost,
             order: 0,
+            link: None,
         });
     }
 

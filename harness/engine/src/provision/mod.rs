@@ -1,5 +1,6 @@
 //! Everything a scenario needs, as guards: a database, the providers, the target's instances, the world.
 
+mod database_proxy;
 mod fleet;
 mod instances;
 mod logs;
@@ -9,13 +10,15 @@ mod world;
 
 use std::{path::Path, time::Duration};
 
+pub use database_proxy::DatabaseProxyError;
 pub use fleet::{Ended, Fleet};
 pub use instances::{Instance, InstanceError, Launcher};
 use overdraft_faults::{
     email::EmailSim,
+    postgres::PgProxy,
     stripe::{StripeSettings, StripeSim},
 };
-use overdraft_model::{manifest::World, target::Target};
+use overdraft_model::{manifest::Planned, target::Target};
 use serde_json::json;
 pub use world::WorldError;
 pub(crate) use world::open as open_session;
@@ -43,6 +46,9 @@ pub enum ProvisionError {
     /// No world.
     #[error(transparent)]
     World(#[from] WorldError),
+    /// No proxy in front of the database.
+    #[error(transparent)]
+    DatabaseProxy(#[from] DatabaseProxyError),
 }
 
 /// What stays the same for every scenario of a run.
@@ -75,6 +81,8 @@ pub struct Environment {
     pub email: EmailSim,
     /// The database that the evidence is read from.
     pub database_url: String,
+    /// What stands between the instances and that database, where something is to strike there.
+    pub database_proxy: Option<PgProxy>,
     /// The instances.
     pub fleet: Fleet,
     database: Option<Database>,
@@ -89,7 +97,7 @@ impl Environment {
         site: &Site<'_>,
         postgres: &Postgres,
         name: &str,
-        world: &mut World,
+        planned: &mut Planned,
     ) -> Result<Self, ProvisionError> {
         let (database, database_url) = match &site.target.database.url {
             Some(url) => (None, url.clone()),
@@ -99,9 +107,9 @@ impl Environment {
                 (Some(database), url)
             }
         };
-        match Self::in_database(site, world, &database_url).await {
-            Ok(Started { stripe, email, fleet, base_urls }) => {
-                Ok(Self { base_urls, stripe, email, database_url, fleet, database })
+        match Self::in_database(site, planned, &database_url).await {
+            Ok(Started { stripe, email, fleet, base_urls, database_proxy }) => {
+                Ok(Self { base_urls, stripe, email, database_url, database_proxy, fleet, database })
             }
             Err(error) => {
                 if let Some(database) = database {
@@ -112,7 +120,11 @@ impl Environment {
         }
     }
 
-    async fn in_database(site: &Site<'_>, world: &mut World, database_url: &str) -> Result<Started, ProvisionError> {
+    async fn in_database(
+        site: &Site<'_>,
+        planned: &mut Planned,
+        database_url: &str,
+    ) -> Result<Started, ProvisionError> {
         let target = site.target;
         let secret_of =
             |text: &str| fill::text(text, &[("webhook_secret".to_owned(), json!(secret(site.seed)))].into());
@@ -129,6 +141,10 @@ impl Environment {
         })
         .await;
         let email = EmailSim::start(site.seed, target.email.clone()).await;
+        let (database_proxy, url_of_instances) = match planned.scenario.strikes_the_database() {
+            true => database_proxy::start(database_url).await.map(|(proxy, url)| (Some(proxy), url))?,
+            false => (None, database_url.to_owned()),
+        };
         let values: Values = [
             ("database_url", json!(database_url)),
             ("stripe_url", json!(stripe.url())),
@@ -141,7 +157,7 @@ impl Environment {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        let launcher = Launcher {
+        let mut launcher = Launcher {
             service: target.service.clone(),
             values,
             defect: site.defect.map(str::to_owned),
@@ -151,11 +167,12 @@ impl Environment {
         };
         world::execute(database_url, &target.database.sql).await?;
         launcher.prepare().await?;
+        launcher.values.insert("database_url".to_owned(), json!(url_of_instances));
         let http = launcher.http.clone();
         let fleet = Fleet::start(launcher).await?;
         let base_urls = fleet.base_urls().await;
-        world::create(target, database_url, &base_urls[0], &http, world).await?;
-        Ok(Started { stripe, email, fleet, base_urls })
+        world::create(target, database_url, &base_urls[0], &http, &mut planned.world).await?;
+        Ok(Started { stripe, email, fleet, base_urls, database_proxy })
     }
 
     /// Stops the instances in order and drops the database.
@@ -177,6 +194,7 @@ struct Started {
     email: EmailSim,
     fleet: Fleet,
     base_urls: Vec<String>,
+    database_proxy: Option<PgProxy>,
 }
 
 /// The webhook secret of a run: drawn from the seed, so that a target which already runs can be given it too.

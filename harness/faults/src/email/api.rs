@@ -157,6 +157,7 @@ impl Room {
                 key: key.map(str::to_owned),
                 answer_lost: lost,
                 order: sink.ledger.accepted.len() as u64,
+                link: message.link.clone(),
             });
         }
         if let Some(key) = key {

@@ -13,6 +13,8 @@ pub(super) struct Message {
     pub(super) event: String,
     pub(super) recipients: Vec<String>,
     pub(super) subject: String,
+    /// The first link in its text.
+    pub(super) link: Option<String>,
 }
 
 /// What is wrong with a request, with Resend's name for it.
@@ -21,6 +23,13 @@ pub(super) struct Invalid {
     pub(super) status: u16,
     pub(super) name: &'static str,
     pub(super) message: String,
+}
+
+/// A link ends where prose or markup goes on.
+fn first_link(text: &str) -> Option<String> {
+    let from = ["https://", "http://"].iter().filter_map(|scheme| text.find(scheme)).min()?;
+    let link = text[from..].split(|c: char| c.is_whitespace() || "\"'<>)".contains(c)).next()?;
+    Some(link.trim_end_matches(['.', ',', ';']).to_owned())
 }
 
 impl Message {
@@ -42,7 +51,8 @@ impl Message {
             request.headers.get(name.as_str())?.to_str().ok().map(str::to_owned)
         };
         let event = pointed.or_else(header).unwrap_or_else(|| subject.clone());
-        Self { event, recipients, subject }
+        let text = ["text", "html"].iter().find_map(|field| body[field].as_str()).unwrap_or_default();
+        Self { event, recipients, subject, link: first_link(text) }
     }
 
     /// Whether Resend would take it.

@@ -42,6 +42,12 @@ pub struct PgProxy {
     rules: Arc<Rules>,
 }
 
+impl std::fmt::Debug for PgProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgProxy").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
 /// One connection, as both its directions see it.
 struct Line {
     number: u64,

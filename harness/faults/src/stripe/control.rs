@@ -6,7 +6,7 @@ use overdraft_model::evidence;
 
 use super::{
     StripeSim,
-    deliveries::{Outgoing, Way},
+    deliveries::{Deliveries, Outgoing, Way},
     events::{self, Envelopes},
 };
 
@@ -66,24 +66,35 @@ impl StripeSim {
         let burst = (at_once && copies > 1).then(|| book.deliveries.next_id());
         let way = if at_once { Way::Cleared } else { Way::InTurn };
         let send = |_| {
-            let outgoing = Outgoing {
-                id: book.deliveries.next_id(),
-                event: found.id.clone(),
-                event_type: found.event_type.clone(),
-                session: found.session.clone(),
-                attempt: 1,
-                forgery: None,
-                burst,
-                sequence: None,
-                body: events::body(&found.envelope),
-                due: now,
-                original: None,
-            };
+            let outgoing = copy(&mut book.deliveries, found, burst, now);
             let id = outgoing.id;
             book.deliveries.add(outgoing, None, way);
             id
         };
         Some((0..copies).map(send).collect())
+    }
+
+    /// Hands out one that is held, for whoever posts it itself; none if it is not held any more.
+    #[must_use]
+    pub fn take_held(&self, id: u64, now: Duration) -> Option<Outgoing> {
+        self.open(now).0.deliveries.take_held(id)
+    }
+
+    /// Hands out so many more deliveries of a session's event of a type, under its own id, for whoever posts them
+    /// itself. Empty if the session has no such event.
+    #[must_use]
+    pub fn again(&self, session: &str, event_type: &str, copies: usize, now: Duration) -> Vec<Outgoing> {
+        let (mut book, _) = self.open(now);
+        let book = &mut *book;
+        let about =
+            |event: &&events::Event| event.event_type == event_type && event.session.as_deref() == Some(session);
+        let Some(found) = book.events.iter().find(about) else { return vec![] };
+        let deliveries = &mut book.deliveries;
+        let send = |_| {
+            let copy = copy(deliveries, found, None, now);
+            deliveries.hand_out(copy)
+        };
+        (0..copies).map(send).collect()
     }
 
     /// The events about a session, of one type or of all, in the order in which they were issued.
@@ -97,5 +108,22 @@ impl StripeSim {
     /// In which envelopes facts are told from now on.
     pub fn tell_in(&self, envelopes: Envelopes) {
         crate::guard::locked(&self.room.book).envelopes = envelopes;
+    }
+}
+
+/// One more delivery of an event.
+fn copy(deliveries: &mut Deliveries, event: &events::Event, burst: Option<u64>, now: Duration) -> Outgoing {
+    Outgoing {
+        id: deliveries.next_id(),
+        event: event.id.clone(),
+        event_type: event.event_type.clone(),
+        session: event.session.clone(),
+        attempt: 1,
+        forgery: None,
+        burst,
+        sequence: None,
+        body: events::body(&event.envelope),
+        due: now,
+        original: None,
     }
 }

@@ -260,6 +260,22 @@ impl Deliveries {
         released
     }
 
+    /// Hands out one that is held; none if it is not.
+    pub(super) fn take_held(&mut self, id: u64) -> Option<Outgoing> {
+        let place = self.waiting.iter().find(|(_, pending)| pending.outgoing.id == id).map(|(place, _)| *place)?;
+        let pending = self.waiting.remove(&place)?;
+        let outgoing = pending.outgoing.clone();
+        self.flying.insert(id, pending);
+        Some(outgoing)
+    }
+
+    /// Hands out one that was never scheduled.
+    pub(super) fn hand_out(&mut self, outgoing: Outgoing) -> Outgoing {
+        let pending = Pending { outgoing: outgoing.clone(), loses: None, used: 0, hurried: false, kept_back: false };
+        self.flying.insert(outgoing.id, pending);
+        outgoing
+    }
+
     /// Ends the hold: what it stopped is due now.
     pub(super) fn release_all(&mut self, now: Duration) {
         if std::mem::take(&mut self.holding) {
