@@ -206,22 +206,36 @@ $$;
 
 -- Begins an attempt: the email to send, and which attempt it is. No row if it is finished.
 CREATE FUNCTION email_to_send(p_id uuid, p_max_attempts integer)
-RETURNS TABLE (event text, recipient text, subject text, body text, attempt integer)
+RETURNS TABLE (event text, recipient text, subject text, body text, attempt integer,
+               campaign_recipient uuid, link_base text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_attempt integer := begin_attempt('email', p_id::text, p_max_attempts);
+    v_attempt integer;
 BEGIN
-    RETURN QUERY SELECT e.event, e.recipient, e.subject, e.body, v_attempt FROM emails e
+    IF NOT may_send(p_id) THEN
+        RETURN;
+    END IF;
+    v_attempt := begin_attempt('email', p_id::text, p_max_attempts);
+    RETURN QUERY SELECT e.event, e.recipient, e.subject, e.body, v_attempt, e.recipient_id, c.link_base
+        FROM emails e LEFT JOIN campaigns c ON c.id = e.campaign_id
         WHERE e.id = p_id AND v_attempt IS NOT NULL;
 END $$;
 
--- The provider has accepted the email.
-CREATE FUNCTION email_sent(p_id uuid, p_provider_id text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- The provider has accepted the email. A campaign's recipient moves on in the same db_tx.
+CREATE FUNCTION email_sent(p_id uuid, p_provider_id text, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_recipient uuid;
+BEGIN
+    SELECT r.id INTO v_recipient FROM emails e JOIN campaign_recipients r ON r.id = e.recipient_id
+    WHERE e.id = p_id FOR NO KEY UPDATE OF r;
     UPDATE emails SET state = 'sent', provider_id = p_provider_id, sent_at = now(), started_at = NULL,
         last_error = NULL
     WHERE id = p_id AND state = 'pending';
-$$;
+    IF FOUND AND v_recipient IS NOT NULL THEN
+        PERFORM step_sent(v_recipient, p_now);
+    END IF;
+END $$;
 
 -- Queues a job, at most once per kind and subject. True if this call did.
 CREATE FUNCTION start_job(p_kind text, p_subject text, p_workspace uuid DEFAULT NULL) RETURNS boolean
@@ -338,7 +352,7 @@ GRANT EXECUTE ON FUNCTION
     attempt_failed(text, text, text, boolean, integer, timestamptz), void_attempt(text, text),
     receive_webhook(text, text, jsonb), webhook_to_process(bigint, integer), ignore_webhook(bigint),
     webhook_failed(bigint, text, boolean, integer, timestamptz),
-    email_to_send(uuid, integer), email_sent(uuid, text),
+    email_to_send(uuid, integer), email_sent(uuid, text, timestamptz),
     job_to_run(uuid, integer), job_done(uuid), job_step(uuid, text), job_step_done(uuid, text, jsonb),
     alert_to_post(uuid), alert_went(uuid, boolean, boolean), alert_done(uuid, text),
     list_dead_letters(bytea, integer, timestamptz, uuid), retry_dead_letter(bytea, uuid)

@@ -7,7 +7,7 @@ CREATE INDEX alerts_newest_first ON alerts (created_at DESC);
 -- state: waiting, running (or its worker died a moment ago), done, dead.
 CREATE VIEW all_jobs WITH (security_invoker = true) AS
     SELECT 'email' AS kind, id::text AS id, event AS subject, workspace_id,
-        CASE WHEN state = 'dead' THEN 'dead' WHEN state <> 'pending' THEN 'done'
+        CASE WHEN state = 'dead' THEN 'dead' WHEN state NOT IN ('pending', 'held') THEN 'done'
              WHEN started_at IS NULL THEN 'waiting' ELSE 'running' END AS state,
         attempts, run_at, started_at, last_error, created_at
     FROM emails

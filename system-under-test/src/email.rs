@@ -24,6 +24,8 @@ pub(crate) struct Email {
     pub(crate) subject: String,
     /// Plain text.
     pub(crate) body: String,
+    /// Where the recipient ends a campaign: in the text, and in the headers of RFC 8058.
+    pub(crate) unsubscribe: Option<String>,
 }
 
 /// An address as given, and folded for comparison.
@@ -76,13 +78,20 @@ impl Provider {
     }
 
     async fn post(&self, email: &Email) -> Result<Option<String>, SendError> {
-        let request = json!({
+        let mut request = json!({
             "from": self.settings.email_from,
             "to": [email.recipient],
             "subject": email.subject,
             "text": email.body,
             "tags": [{ "name": "event", "value": email.event }],
         });
+        if let Some(url) = &email.unsubscribe {
+            request["text"] = json!(format!("{}\n\n-- \nUnsubscribe: {url}\n", email.body));
+            request["headers"] = json!({
+                "List-Unsubscribe": format!("<{url}>"),
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            });
+        }
         let response = self
             .client
             .post(format!("{}/emails", self.settings.email_api_base))

@@ -1,6 +1,7 @@
 //! The HTTP surface: routes, and what every route shares.
 
 mod admin;
+mod campaigns;
 mod credit_purchases;
 mod enrichment;
 mod health;
@@ -13,6 +14,7 @@ mod purchases;
 mod reads;
 mod request;
 mod test_clock;
+mod unsubscribe;
 mod webhooks;
 
 use std::sync::Arc;
@@ -78,6 +80,13 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(admin::credits::create))
         .routes(routes!(admin::jobs::list))
         .routes(routes!(onboarding::create))
+        .routes(routes!(campaigns::create, campaigns::list))
+        .routes(routes!(campaigns::show))
+        .routes(routes!(campaigns::add_recipients))
+        .routes(routes!(campaigns::start))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::resume))
+        .routes(routes!(unsubscribe::ask, unsubscribe::confirm))
         .routes(routes!(limits::overrides::put, limits::overrides::end))
         .routes(routes!(webhooks::stripe))
         .routes(routes!(health::health))

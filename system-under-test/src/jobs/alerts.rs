@@ -98,6 +98,7 @@ async fn send(work: &Work, id: Uuid, alert: &Alert) -> Way {
         recipient: recipient.clone(),
         subject: format!("Alert: {} {}", alert.kind, alert.subject),
         body: line(alert),
+        unsubscribe: None,
     };
     match work.0.mailer.send(&email).await {
         Ok(_) => Way::Gone,

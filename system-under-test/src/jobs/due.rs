@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::ticker::every;
-use super::{Work, enrichment, sync};
+use super::{Work, campaigns, enrichment, sync};
 
 /// Ticks until `stop`. What an instance has no provider for it does not look for.
 pub(crate) async fn run(work: Work, stop: CancellationToken) {
@@ -18,5 +18,6 @@ pub(crate) async fn run(work: Work, stop: CancellationToken) {
             every("data sync", settings.data_sync_tick, stop.clone(), || sync::queue(&work)).await;
         }
     };
-    tokio::join!(enriching, syncing);
+    let advancing = every("campaigns", settings.tick, stop.clone(), || campaigns::advance(&work));
+    tokio::join!(enriching, syncing, advancing);
 }

@@ -32,6 +32,8 @@ struct Pending {
     subject: String,
     body: String,
     attempt: i32,
+    campaign_recipient: Option<Uuid>,
+    link_base: Option<String>,
 }
 
 async fn send(work: &Work, id: Uuid) -> Result<(), JobError> {
@@ -42,18 +44,27 @@ async fn send(work: &Work, id: Uuid) -> Result<(), JobError> {
             .fetch_optional(&work.0.pool)
     })
     .await?;
-    let Some(Pending { event, recipient, subject, body, attempt }) = pending else {
+    let Some(Pending { event, recipient, subject, body, attempt, campaign_recipient, link_base }) = pending else {
         return Ok(());
     };
-    let email = Email { id, event, recipient, subject, body };
+    let unsubscribe = campaign_recipient
+        .zip(link_base)
+        .map(|(recipient, base)| format!("{base}/unsubscribe/{}", work.0.keys.unsubscribe_token(recipient)));
+    let email = Email { id, event, recipient, subject, body, unsubscribe };
     let attempt = Attempt { carrier: "email", id: &id.to_string(), number: attempt };
     settle(work, attempt, hand_over(work, &email).await).await
 }
 
 async fn hand_over(work: &Work, email: &Email) -> Result<(), Ended> {
     let provider_id = work.0.mailer.send(email).await.map_err(Failure::from)?;
-    retrying(|| sqlx::query("SELECT email_sent($1, $2)").bind(email.id).bind(&provider_id).execute(&work.0.pool))
-        .await?;
+    retrying(|| {
+        sqlx::query("SELECT email_sent($1, $2, $3)")
+            .bind(email.id)
+            .bind(&provider_id)
+            .bind(work.0.clock.now())
+            .execute(&work.0.pool)
+    })
+    .await?;
     Ok(())
 }
 

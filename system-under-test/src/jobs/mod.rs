@@ -8,6 +8,7 @@
 
 mod alerts;
 mod attempt;
+mod campaigns;
 pub(crate) mod due;
 mod emails;
 mod enrichment;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::keys::Keys;
 use crate::seams::Mailer;
 use crate::settings::Settings;
 
@@ -53,13 +55,15 @@ struct Shared {
     settings: Settings,
     client: Client,
     mailer: Box<dyn Mailer>,
+    keys: Keys,
     clock: Clock,
 }
 
 impl Work {
     /// Everything the handlers need.
     pub(crate) fn new(pool: PgPool, settings: Settings, client: Client, mailer: Box<dyn Mailer>, clock: Clock) -> Self {
-        Self(Arc::new(Shared { pool, settings, client, mailer, clock }))
+        let keys = Keys::new(settings.key_secret.clone());
+        Self(Arc::new(Shared { pool, settings, client, mailer, keys, clock }))
     }
 
     fn of(context: &WorkerContext) -> Result<Self, JobError> {

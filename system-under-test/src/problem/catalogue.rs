@@ -121,6 +121,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         &[],
     ),
     entry(
+        "campaign_not_found",
+        404,
+        "No such campaign",
+        "No campaign of this workspace has this id. Nothing was done.",
+        "Check the id.",
+        &[],
+    ),
+    entry(
         "credit_purchase_not_found",
         404,
         "No such credit purchase",
@@ -168,6 +176,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         "See the OpenAPI document at `/v1/openapi.json`.",
         &[],
     ),
+    entry(
+        "unsubscribe_link_unknown",
+        404,
+        "No such unsubscribe link",
+        "The token is not one that this service made. Nothing was changed.",
+        "Use the link as it stands in the email.",
+        &[],
+    ),
     entry("workspace_not_found", 404, "No such workspace", "No workspace has this id.", "Check the id.", &[]),
     entry(
         "adjustment_too_large",
@@ -184,6 +200,14 @@ pub(crate) const CATALOGUE: &[Kind] = &[
         "The workspace owns this lead. Nothing was bought by this request.",
         "Use what `purchase_id` bought.",
         &["lead_id", "purchase_id"],
+    ),
+    entry(
+        "campaign_state",
+        409,
+        "Not in this state",
+        "A campaign starts once, is paused while it runs and resumed while it is paused. Nothing was done.",
+        "Look at the campaign again, and decide by its status.",
+        &["status"],
     ),
     entry(
         "email_taken",

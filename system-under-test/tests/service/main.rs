@@ -4,6 +4,7 @@ mod admin_api;
 mod admin_browser;
 mod admin_pages;
 mod browser;
+mod campaigns;
 mod credits;
 mod defects;
 mod document;
