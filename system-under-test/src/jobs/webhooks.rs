@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::attempt::guarded;
 use super::{JobError, Work};
-use crate::database::retrying;
+use crate::database::{is_unavailable, retrying};
 use crate::stripe::{Dispute, Fact, Meaning, Payment, Refund, current, fetch, meaning};
 
 /// Processes the event, unless it was processed.
@@ -38,6 +38,8 @@ enum Failure {
     Permanent(String),
     /// Stripe does not answer, or not yet.
     Provider(String),
+    /// The database is there and refuses the facts: a bug of ours, which a person must see.
+    Refused(String),
     /// Events come in any order: the one that this one builds on may still be on its way.
     Parked(&'static str),
 }
@@ -58,7 +60,10 @@ async fn process(work: &Work, id: i64) -> Result<(), JobError> {
             retrying(|| sqlx::query("SELECT ignore_webhook($1)").bind(id).execute(pool)).await?;
             None
         }
-        Ok(facts) => note_all(work, id, &facts).await?,
+        Ok(facts) => match note_all(work, id, &facts).await {
+            Err(JobError::Database(error)) if !is_unavailable(&error) => Some(Failure::Refused(error.to_string())),
+            noted => noted?,
+        },
         Err(failure) => Some(failure),
     };
     let Some(failure) = failure else {
@@ -67,7 +72,7 @@ async fn process(work: &Work, id: i64) -> Result<(), JobError> {
     let settings = &work.0.settings;
     let (reason, permanent, most) = match failure {
         Failure::Permanent(reason) => (reason, true, 1),
-        Failure::Provider(reason) => (reason, false, settings.job_max_attempts),
+        Failure::Provider(reason) | Failure::Refused(reason) => (reason, false, settings.job_max_attempts),
         Failure::Parked(reason) => (reason.to_owned(), false, settings.parked_attempts),
     };
     let retry: bool = sqlx::query_scalar("SELECT webhook_failed($1, $2, $3, $4, $5)")
