@@ -41,6 +41,8 @@ pub(crate) enum Command {
     List,
     /// Tell what a check promises, how it is checked, and which incident it would have caught.
     Explain(ExplainOptions),
+    /// Try on any PostgreSQL whether one tenant reaches another's rows, and write down who sees what.
+    Tenancy(TenancyOptions),
     /// Tell what this machine can do.
     Doctor,
     /// Start one instance of the bundled reference service, configured by its environment.
@@ -301,4 +303,69 @@ impl StaffRole {
             Self::Support => "support",
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Everything is tried in one db_tx that is rolled back: nothing remains, sequences excepted. It takes locks for
+moments, so give it a copy of a production database rather than the database itself.
+
+Exit codes:
+  0  nothing leaks    1  a leak (with --strict also a weakness)    2  usage    3  something could not be tried
+  4  the database could not be reached")]
+pub(crate) struct TenancyOptions {
+    /// The database, as a superuser or as the owner of its tables. An ambient DATABASE_URL is never looked at.
+    #[arg(long, value_name = "URL", env = "OVERDRAFT_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+
+    /// A role that requests run as; without one, those that a policy confines to a tenant.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+
+    /// The column that says whose row it is; without it, the one that most policies read.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) tenant_column: Option<String>,
+
+    /// SQL that enters the tenant $1; without it, the setting that the policies read is set.
+    #[arg(long, value_name = "SQL")]
+    pub(crate) enter: Option<String>,
+
+    /// A table, view or function that reaches across tenants on purpose, and the reason.
+    #[arg(long, value_name = "NAME=REASON")]
+    pub(crate) allow: Vec<String>,
+
+    /// All of this from a TOML file: roles, tenant_column, enter, allow, skip_calls. Options add to it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+
+    /// Call no SECURITY DEFINER function. They are called in the db_tx that is rolled back.
+    #[arg(long)]
+    pub(crate) skip_calls: bool,
+
+    /// Exit with 1 on a weakness too.
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = TenancyFormat::Console)]
+    pub(crate) format: TenancyFormat,
+
+    /// Write it to this file instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Probe a database that is not on this machine.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+/// What `tenancy` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TenancyFormat {
+    /// The findings, for people.
+    Console,
+    /// Every probe, as data.
+    Json,
+    /// The document to keep.
+    Markdown,
 }

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Export(options) => commands::export::execute(&options),
         Command::List => commands::list::execute(),
         Command::Explain(options) => commands::explain::execute(&options),
+        Command::Tenancy(options) => commands::tenancy::execute(&options),
         Command::Doctor => commands::doctor::execute(),
         Command::Serve(options) => commands::serve::serve(&options),
         Command::Migrate(options) => commands::serve::migrate(&options),

@@ -14,6 +14,7 @@
 //! | [`scenario`] | the scenario file: workload, load, faults, thresholds |
 //! | [`fault`] | the faults that a timetable may name |
 //! | [`manifest`] | what a run was made of: seed, plan, world, versions |
+//! | [`tenancy`] | what a prober of tenant isolation is told, tried and found |
 //! | [`verdict`] | verdicts, findings, measurements: what the reports print |
 //! | [`threshold`] | limits in k6's spelling |
 //! | [`fill`] | placeholders in texts, JSON and SQL |
@@ -33,5 +34,6 @@ pub mod operation;
 pub mod scenario;
 pub mod span;
 pub mod target;
+pub mod tenancy;
 pub mod threshold;
 pub mod verdict;

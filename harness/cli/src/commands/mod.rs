@@ -12,3 +12,4 @@ pub(crate) mod run;
 pub(crate) mod serve;
 mod session;
 pub(crate) mod staff;
+pub(crate) mod tenancy;

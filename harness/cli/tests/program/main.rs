@@ -12,4 +12,5 @@ mod staff;
 #[path = "../support/mod.rs"]
 mod support;
 mod target_fails;
+mod tenancy;
 mod valid;
