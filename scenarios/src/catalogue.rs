@@ -25,7 +25,14 @@ pub const SUITES: &[Suite] = &[
         title: "What a deploy must pass: races, double clicks, webhooks and emails",
         scenarios: &["flash-sale", "wallet-drain", "double-click", "webhook-storm", "email-outage"],
     },
-    Suite { id: "critical-flows", title: "The critical flows, case by case: given, when, then", scenarios: &["CF-01"] },
+    Suite {
+        id: "critical-flows",
+        title: "The critical flows, case by case: given, when, then",
+        scenarios: &[
+            "CF-01", "CF-02", "CF-03", "CF-04", "CF-05", "CF-06", "CF-07", "CF-08", "CF-09", "CF-10", "CF-11", "CF-12",
+            "CF-13", "CF-14", "CF-15", "CF-16", "CF-17", "CF-18", "CF-19", "CF-20", "CF-21", "CF-22", "CF-23",
+        ],
+    },
 ];
 
 const FILES: &[(&str, &str)] = &[

@@ -91,6 +91,26 @@ impl<'e, 'a> Balances<'e, 'a> {
                 story.read(call, balance, Some(debit));
             }
         }
+        self.refusals_and_reads(who, story)
+    }
+
+    /// The same of a service that reads the balance with the debit, as most do. That is more than is promised, but
+    /// an order that keeps it is an order, and is found at once: each balance that was told has its one place.
+    pub(crate) fn whole_at_once(&self, who: &str) -> Story<'a> {
+        let mut story = self.credits(who, End::Open);
+        for bought in self.effects.bought_by(who) {
+            let Some(balance) = bought.balance else {
+                story.debit(bought, bought.end);
+                continue;
+            };
+            let operation = AccountCall::DebitAndRead(bought.price);
+            let timed = Timed { operation, output: Some(balance), call: bought.from, end: bought.end, after: None };
+            story.push(timed, bought.call);
+        }
+        self.refusals_and_reads(who, story)
+    }
+
+    fn refusals_and_reads(&self, who: &str, mut story: Story<'a>) -> Story<'a> {
         for refused in self.effects.unfunded.get(who).into_iter().flatten() {
             let Some(price) = effects::price(self.case, refused.call) else { continue };
             let operation = AccountCall::Refuse(price);

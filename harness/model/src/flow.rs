@@ -157,7 +157,8 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<Answered>,
     },
-    /// Ask all of these at the same instant, each `count` times.
+    /// Ask all of these at the same instant, each `count` times: released by their last byte, or, where `loose`, as
+    /// ordinary requests that leave together, for what a service answers before it has read a request to its end.
     Race {
         /// What is asked.
         operations: Vec<Operation>,
@@ -167,6 +168,9 @@ pub enum Action {
         /// The step's label.
         #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
         label: Option<String>,
+        /// As ordinary requests.
+        #[serde(default, skip_serializing_if = "is_false")]
+        loose: bool,
         /// Groups into which the answers must fall.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         answers: Vec<Group>,

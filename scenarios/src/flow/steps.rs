@@ -94,7 +94,9 @@ impl Conductor {
     pub(super) async fn perform(&mut self, action: &Action) -> Result<Vec<u64>, StepError> {
         match action {
             Action::Ask { operation, count, label, .. } => self.ask(operation, *count, label.as_deref()).await,
-            Action::Race { operations, count, label, .. } => self.race(operations, *count, label.as_deref()).await,
+            Action::Race { operations, count, label, loose, .. } => {
+                self.race(operations, *count, label.as_deref(), *loose).await
+            }
             Action::Begin { operation, label } => self.begin(operation, label),
             Action::End { of, .. } => self.await_begun(of).await.map(|op| vec![op]),
             Action::CutEveryStatement { operation, cut, most } => {
@@ -170,6 +172,7 @@ impl Conductor {
         operations: &[Operation],
         count: usize,
         label: Option<&str>,
+        loose: bool,
     ) -> Result<Vec<u64>, StepError> {
         let mut filled = Vec::new();
         for n in 1..=count {
@@ -183,7 +186,13 @@ impl Conductor {
         let rendezvous = Rendezvous::new(name, filled.len());
         let racers = filled.into_iter().map(|(n, operation)| {
             let (mut process, rendezvous) = (self.process(), &rendezvous);
-            async move { Ok::<_, StageError>((n, process.race(rendezvous, operation).await?)) }
+            async move {
+                let raced = match loose {
+                    true => Some(process.ask(operation).await?),
+                    false => process.race(rendezvous, operation).await?,
+                };
+                Ok::<_, StageError>((n, raced))
+            }
         });
         let finished = try_join_all(racers).await?;
         let mut asked = Vec::new();

@@ -101,7 +101,7 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
     let races: Vec<RaceStats> = history.races.iter().map(stats).collect();
     let needs = match &case.planned.scenario.workload {
         Workload::FlashSale { .. } | Workload::WalletDrain { .. } | Workload::DoubleClick { .. } => true,
-        Workload::Flow(flow) => flow.when.iter().any(|step| matches!(step.action, Action::Race { .. })),
+        Workload::Flow(flow) => flow.when.iter().any(|step| matches!(step.action, Action::Race { loose: false, .. })),
         Workload::WebhookStorm { .. } | Workload::EmailOutage { .. } => false,
     };
     if races.is_empty() {

@@ -90,7 +90,7 @@ fn session<'a>(
 
 fn tale<'a>(case: &Case<'a>, who: &str, client: u64, story: &Story<'a>, found: &Counterexample<i64>) -> Tale<'a> {
     let line = |at: usize| match (story.history[at].operation, story.history[at].output) {
-        (AccountCall::Debit(price), _) => format!("paid {price}"),
+        (AccountCall::Debit(price) | AccountCall::DebitAndRead(price), _) => format!("paid {price}"),
         (AccountCall::Credit(credits), _) => format!("credited {credits}"),
         (AccountCall::Refuse(price), _) => format!("refused {price}"),
         (AccountCall::Read, balance) => format!("told {}", balance.unwrap_or_default()),

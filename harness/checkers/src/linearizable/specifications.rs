@@ -174,6 +174,8 @@ pub struct Account {
 pub enum AccountCall {
     /// To give so much, which was done.
     Debit(i64),
+    /// To give so much and tell what is left, both at once.
+    DebitAndRead(i64),
     /// To give so much, which was refused because it does not hold it.
     Refuse(i64),
     /// To take so much.
@@ -185,7 +187,7 @@ pub enum AccountCall {
 impl Specification for Account {
     type State = i64;
     type Operation = AccountCall;
-    /// The balance, to a read.
+    /// The balance, to a read and to a debit that tells it.
     type Output = i64;
 
     fn initial(&self) -> i64 {
@@ -196,10 +198,14 @@ impl Specification for Account {
         let covers = |amount: &i64| self.floor.is_none_or(|floor| balance.saturating_sub(*amount) >= floor);
         match call {
             AccountCall::Debit(amount) if covers(amount) => next.push(balance.saturating_sub(*amount)),
+            AccountCall::DebitAndRead(amount) if covers(amount) => {
+                let left = balance.saturating_sub(*amount);
+                next.extend(answer.is_none_or(|answer| *answer == left).then_some(left));
+            }
             AccountCall::Refuse(amount) if self.floor.is_none() || !covers(amount) => next.push(*balance),
             AccountCall::Credit(amount) => next.push(balance.saturating_add(*amount)),
             AccountCall::Read if answer.is_none_or(|answer| answer == balance) => next.push(*balance),
-            AccountCall::Debit(_) | AccountCall::Refuse(_) | AccountCall::Read => {}
+            AccountCall::Debit(_) | AccountCall::DebitAndRead(_) | AccountCall::Refuse(_) | AccountCall::Read => {}
         }
     }
 
@@ -211,7 +217,7 @@ impl Specification for Account {
         match call {
             AccountCall::Debit(amount) => Some(amount.unsigned_abs() << 1),
             AccountCall::Credit(amount) => Some(amount.unsigned_abs() << 1 | 1),
-            AccountCall::Refuse(_) | AccountCall::Read => None,
+            AccountCall::DebitAndRead(_) | AccountCall::Refuse(_) | AccountCall::Read => None,
         }
     }
 }

@@ -115,7 +115,11 @@ fn bounded_counters() {
 #[test]
 fn accounts() {
     hold(&Account { opening: 2, floor: Some(0) }, |rng| match rng.random_range(0..7) {
-        0 | 1 => (AccountCall::Debit(rng.random_range(1..3)), None),
+        0 => (AccountCall::Debit(rng.random_range(1..3)), None),
+        1 => {
+            let left = rng.random_range(0..4);
+            (AccountCall::DebitAndRead(rng.random_range(1..3)), sometimes(rng, left))
+        }
         2 => (AccountCall::Refuse(rng.random_range(1..3)), None),
         3 | 4 => (AccountCall::Credit(rng.random_range(1..3)), None),
         _ => {
