@@ -18,6 +18,7 @@ mod orders;
 mod payments;
 mod purchases;
 mod reversals;
+mod signatures;
 mod stub;
 #[path = "../support/mod.rs"]
 mod support;

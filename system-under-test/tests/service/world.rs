@@ -16,7 +16,8 @@ use uuid::Uuid;
 use crate::stub::{Stub, serve as serve_stub};
 use crate::support::Database;
 
-const WEBHOOK_SECRET: &str = "whsec_world";
+/// Both instances believe what is signed with it.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_world";
 
 /// Everything a test needs.
 pub(crate) struct World {

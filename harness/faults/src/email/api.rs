@@ -93,6 +93,14 @@ impl Room {
         let refused = || invalid(422, "invalid_parameter", "Invalid `to` field: this address does not exist.");
         let numbers: Vec<usize> =
             message.recipients.iter().map(|recipient| sink.number(recipient, &message.event)).collect();
+        if let Some(status) = sink.demanded(&message.recipients) {
+            let name = match status {
+                429 => "rate_limit_exceeded",
+                500.. => "application_error",
+                _ => "invalid_parameter",
+            };
+            return Err(invalid(status, name, "This attempt was to fail."));
+        }
         let pairs = || message.recipients.iter().map(|recipient| (recipient.clone(), message.event.clone()));
         if pairs().any(|pair| sink.refused_for_good.contains(&pair)) {
             if let Some(flaky) = self.flaky.get() {

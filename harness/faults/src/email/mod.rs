@@ -50,6 +50,8 @@ struct Sink {
     /// Attempts under the present `EmailFlaky`, by recipient and event.
     attempts: BTreeMap<(String, String), u32>,
     refused_for_good: BTreeSet<(String, String)>,
+    /// Attempts that fail on demand, by recipient: how many are left, and their status.
+    demanded: BTreeMap<String, (u32, u16)>,
     /// Messages whose answer was lost already.
     lost: BTreeSet<(Vec<String>, String)>,
     ids: u64,
@@ -63,6 +65,18 @@ impl Sink {
             messages.push(event.to_owned());
             messages.len() - 1
         })
+    }
+
+    /// The status with which an attempt fails on demand, if it does: it is used up.
+    fn demanded(&mut self, recipients: &[String]) -> Option<u16> {
+        let recipient = recipients.iter().find(|recipient| self.demanded.contains_key(*recipient))?;
+        let (left, status) = self.demanded.get_mut(recipient)?;
+        let status = *status;
+        *left -= 1;
+        if *left == 0 {
+            self.demanded.remove(recipient);
+        }
+        Some(status)
     }
 
     /// Counts an attempt, from 1.
@@ -111,6 +125,17 @@ impl EmailSim {
     #[must_use]
     pub fn ledger(&self) -> EmailSink {
         locked(&self.room.sink).ledger.clone()
+    }
+
+    /// The next attempts to this recipient, so many, are answered with this status, whatever fault is in place
+    /// but an outage. None ends that. A key that was accepted before is answered from memory all the same.
+    pub fn fail_next(&self, recipient: &str, attempts: u32, status: u16) {
+        let mut sink = locked(&self.room.sink);
+        if attempts == 0 {
+            sink.demanded.remove(recipient);
+        } else {
+            sink.demanded.insert(recipient.to_owned(), (attempts, status));
+        }
     }
 
     /// Puts a fault in place; none if it is not a fault of this provider. A second one of the same kind

@@ -143,3 +143,35 @@ async fn a_rolled_secret_signs_beside_the_old_one_and_then_alone() {
     assert_eq!((by("whsec_rolled_secret"), by("whsec_next")), (false, true));
     assert_eq!(json!(sim.ledger().deliveries), json!([]));
 }
+
+#[derive(serde::Deserialize)]
+struct Table {
+    known: Vec<Known>,
+}
+
+#[derive(serde::Deserialize)]
+struct Known {
+    secret: String,
+    t: i64,
+    body: String,
+    v1: String,
+}
+
+#[tokio::test]
+async fn signatures_are_the_known_answers_alone_and_while_a_roll_overlaps() {
+    let table = include_str!("../../../../fixtures/stripe/signatures.toml");
+    let known = toml::from_str::<Table>(table).unwrap().known;
+    let [old, new] = known.as_slice() else { panic!("two known answers") };
+    assert_eq!(old.secret, SECRET);
+    let sim = stripe(1).await;
+    let session = Api::of(&sim).open("buyer-1", 20).await;
+    sim.pay(&session, "l", ms(0)).unwrap();
+    let mut outgoing = sim.take_due(ms(0)).remove(0);
+    outgoing.body = old.body.clone().into();
+    let t = old.t;
+    assert_eq!(sim.sign(&outgoing, t).unwrap(), format!("t={t},v1={}", old.v1));
+    sim.roll_secret(&new.secret, true);
+    assert_eq!(sim.sign(&outgoing, t).unwrap(), format!("t={t},v1={},v1={}", new.v1, old.v1));
+    sim.end_overlap();
+    assert_eq!(sim.sign(&outgoing, t).unwrap(), format!("t={t},v1={}", new.v1));
+}

@@ -213,3 +213,22 @@ async fn the_hook_takes_alerts_even_when_email_is_down() {
     assert_eq!(http.post(sim.alert_url()).json(&json!({})).send().await.unwrap().status(), 400);
     assert_eq!(sim.ledger().alerts, ["email is failing"]);
 }
+
+#[tokio::test]
+async fn attempts_fail_on_demand_as_often_as_asked() {
+    let sim = sim().await;
+    sim.fail_next("a@x.test", 2, 503);
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(told(&sim, Some("k"), &mail("a@x.test", "e")).await.0);
+    }
+    assert_eq!(statuses, [503, 503, 200]);
+    assert_eq!(told(&sim, None, &mail("b@x.test", "e")).await.0, 200, "another recipient is not meant");
+    sim.fail_next("a@x.test", u32::MAX, 422);
+    assert_eq!(told(&sim, Some("k"), &mail("a@x.test", "e")).await.0, 200, "accepted before");
+    assert_eq!(told(&sim, Some("k2"), &mail("a@x.test", "f")).await.0, 422);
+    sim.fail_next("a@x.test", 0, 422);
+    assert_eq!(told(&sim, Some("k2"), &mail("a@x.test", "f")).await.0, 200);
+    let refused: Vec<u16> = sim.ledger().refused.into_iter().map(|refused| refused.status).collect();
+    assert_eq!(refused, [503, 503, 422]);
+}
