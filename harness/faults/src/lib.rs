@@ -13,12 +13,15 @@
 //! |---|---|
 //! | [`stripe`] | checkout, payments, webhook deliveries, forgeries |
 //! | [`email`] | Resend's API, the alert hook |
+//! | [`tcp`] | a proxy with Toxiproxy's toxics |
 //! | [`postgres`] | a proxy that knows statements, and strikes them |
+//! | [`database`] | terminated backends, used up connections, held locks |
 //! | [`guard`] | what keeps a fault in place |
 
 // The provider's objects are written out in full, and `json!` recurses once per token.
 #![recursion_limit = "256"]
 
+pub mod database;
 mod draw;
 pub mod email;
 pub mod guard;
@@ -27,5 +30,6 @@ pub mod postgres;
 mod row;
 mod server;
 pub mod stripe;
+pub mod tcp;
 
 pub use listener::ProxyError;

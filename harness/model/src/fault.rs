@@ -1,10 +1,14 @@
 //! The faults that a scenario's timetable may name: data only, the injectors live in `faults`.
 
 pub mod statement;
+pub mod toxic;
 
 use serde::{Deserialize, Serialize};
 
-use self::statement::StatementFault;
+use self::{
+    statement::StatementFault,
+    toxic::{Between, Toxic},
+};
 use crate::span::Span;
 
 /// One entry of a timetable: what, from when, for how long.
@@ -123,6 +127,13 @@ pub enum Fault {
     },
     /// Statements between the target and its database are lost, held or answered by an error.
     Statement(StatementFault),
+    /// A TCP connection is slow, cut or closed. No stage has a proxy for it yet, so a run that plans it is unknown.
+    Tcp {
+        /// Which one.
+        between: Between,
+        /// How.
+        toxic: Toxic,
+    },
 }
 
 const fn all() -> f64 {
@@ -148,6 +159,7 @@ impl Fault {
             Self::WebhookOldSecret { .. } => "webhook-old-secret",
             Self::WebhookChaos { .. } => "webhook-chaos",
             Self::Statement(_) => "statement",
+            Self::Tcp { .. } => "tcp",
         }
     }
 
@@ -160,6 +172,7 @@ impl Fault {
             | Self::WebhookOutage {}
             | Self::WebhookClockSkew { .. }
             | Self::Statement(_) => vec![],
+            Self::Tcp { toxic, .. } => vec![("toxicity", toxic.toxicity)],
             Self::EmailFlaky { for_good, rate_limited, lose_answer, slow, .. } => vec![
                 ("for_good", *for_good),
                 ("rate_limited", *rate_limited),
