@@ -207,6 +207,7 @@ impl Books {
         Evidence {
             scenario,
             settled,
+            tenancy: None,
             database: Database {
                 accounts: Some(self.accounts),
                 entries: Some(self.entries),

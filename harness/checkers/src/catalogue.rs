@@ -132,6 +132,18 @@ pub static CHECKS: &[CheckInfo] = &[
         remedy: "Read balances where they are written, or pin a client to a copy that has its last write.",
     },
     CheckInfo {
+        id: "tenants.isolated",
+        title: "No tenant reaches another's rows",
+        promise: "no role that requests run as reads, writes, refers to, counts or infers another tenant's rows",
+        how: "For cases that ask for it: every table, view, function and sequence is tried as every such role, with two \
+              tenants, in a transaction that is rolled back: select, insert, update, move, delete, truncate, foreign \
+              key, cascade, unique value, call, setting. What could not be tried is not green.",
+        incident: "CVE-2024-10976 and its like: policies that were there and did not apply, because the view, the \
+                   function or the plan ran as somebody else.",
+        remedy: "`overdraft tenancy --database-url URL` shows each statement that reached another tenant, and what to \
+                 do about it.",
+    },
+    CheckInfo {
         id: "flow.expected",
         title: "The case went as it says",
         promise: "each step of the case is answered as it must be, and in the end there is what it says there is",

@@ -1,8 +1,9 @@
 //! What the evidence says there is: numbers and texts that an expectation can be held against.
 
 use overdraft_model::{
-    evidence::{Account, Email},
+    evidence::{Account, Email, Tenancy},
     flow::What,
+    tenancy::Severity,
 };
 
 use crate::{case::Case, ledger::Entries};
@@ -83,7 +84,11 @@ pub(crate) fn count(case: &Case<'_>, what: What, of: Option<&str>) -> Result<Cou
         }
         What::Alerts => number(case.evidence.email.alerts.len() as i128),
         What::Unacknowledged => number(length(case.provider().events.iter().filter(|event| !event.acknowledged))),
-        What::Leaks => Err("tenancy was not probed".to_owned()),
+        What::Leaks => match &case.evidence.tenancy {
+            Some(Tenancy::Probed(report)) => number(length(report.of(Severity::Leak))),
+            Some(Tenancy::Failed(problem)) => Err(format!("tenancy could not be probed: {problem}")),
+            None => Err("tenancy was not probed".to_owned()),
+        },
     }
 }
 

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use overdraft_model::{
     evidence::{
         Account, Adjustment, Commission, Database, DeadLetter, Entry, Evidence, Expiry, Grant, Job, Lead, Purchase,
-        Reversal, Settled,
+        Reversal, Settled, Tenancy,
     },
     manifest::World,
     target::EvidenceQueries,
+    tenancy::Rules,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{fill::plain, provision::Environment};
 
@@ -57,7 +58,20 @@ pub async fn collect(
         database: database(queries, world, session).await?,
         provider: environment.stripe.ledger(),
         email: environment.email.ledger(),
+        tenancy: None,
     })
+}
+
+/// Probes the database for leaks between tenants, as its owner, in a db_tx that is rolled back.
+pub async fn tenancy(database_url: &str, rules: &Rules) -> Tenancy {
+    let probed = async {
+        let mut session = PgConnection::connect(database_url).await.map_err(|error| error.to_string())?;
+        overdraft_tenancy::probe(&mut session, rules).await.map_err(|error| error.to_string())
+    };
+    match probed.await {
+        Ok(report) => Tenancy::Probed(report),
+        Err(problem) => Tenancy::Failed(problem),
+    }
 }
 
 async fn database(

@@ -7,6 +7,7 @@ use overdraft_model::{
     evidence::Evidence,
     history::{Body, Phase},
     manifest::Planned,
+    scenario::Workload,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -161,8 +162,11 @@ impl Runner<'_> {
         self.phase(&scenario.id, Phase::FinalReads).await?;
         settle::final_reads(&stage, &client).await.map_err(SettleError::Stage)?;
         self.not_interrupted()?;
-        let evidence =
+        let mut evidence =
             collect::collect(&scenario.id, environment, queries, &stage.world, &mut session, settled).await?;
+        if matches!(&scenario.workload, Workload::Flow(flow) if flow.given.tenancy) {
+            evidence.tenancy = Some(collect::tenancy(&environment.database_url, &self.site.target.tenancy).await);
+        }
         self.phase(&scenario.id, Phase::Done).await?;
         Ok(evidence)
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Forgery;
+use crate::{operation::Forgery, tenancy::Report};
 
 /// All evidence of one run, by scenario id, in the order in which the scenarios ran.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -29,6 +29,19 @@ pub struct Evidence {
     pub provider: Provider,
     /// What the email sink and the alert hook received.
     pub email: EmailSink,
+    /// What the prober of tenant isolation found, where a case asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenancy: Option<Tenancy>,
+}
+
+/// What came of probing the database for leaks between tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tenancy {
+    /// It was probed.
+    Probed(Report),
+    /// It could not be, in words.
+    Failed(String),
 }
 
 /// How waiting for quiescence ended.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::span::Span;
+use crate::{span::Span, tenancy::Rules};
 
 /// A target file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,10 @@ pub struct Target {
     /// Faults that strike one of those wait for it; without an entry they strike the next statement.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub statements: BTreeMap<String, String>,
+    /// How tenants are kept apart in the database, for cases that probe it; what is left out is found in the
+    /// catalogue.
+    #[serde(default)]
+    pub tenancy: Rules,
     /// How emails name what they are about.
     #[serde(default)]
     pub email: EmailRule,

@@ -11,6 +11,7 @@ pub(crate) mod paid_delivered;
 pub(crate) mod purchase_atomic;
 pub(crate) mod run_exercised;
 pub(crate) mod sessions;
+pub(crate) mod tenants_isolated;
 pub(crate) mod thresholds;
 pub(crate) mod webhooks_authentic;
 
@@ -31,5 +32,6 @@ pub(crate) const STATE: &[(&str, Check)] = &[
     (webhooks_authentic::ID, webhooks_authentic::check),
     (history_linearizable::ID, history_linearizable::check),
     (sessions::ID, sessions::check),
+    (tenants_isolated::ID, tenants_isolated::check),
     (flow_expected::ID, flow_expected::check),
 ];

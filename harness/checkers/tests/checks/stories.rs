@@ -2,6 +2,7 @@
 //! `fixtures/histories` by `OVERDRAFT_BLESS=1 cargo test -p overdraft-checkers golden` and read back from there.
 
 use overdraft_model::{
+    evidence::Tenancy,
     fault::Fault,
     history::Body,
     operation::{Answer, Forgery, Operation, Outcome},
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Story> {
         linearizable(),
         sessions(),
         expected(),
+        isolated(),
         errors(),
         latency(),
         exercised(),
@@ -58,6 +60,28 @@ fn conserved() -> Story {
         shop.delivers(&event, &session, None, 200);
         shop.delivers(&event, &session, None, 200);
         shop.buys("buyer-2", "lead-2", "spend-1");
+    })
+}
+
+/// Bad: a view without security_invoker shows every tenant's purchases.
+fn isolated() -> Story {
+    let probe = |outcome: &str| {
+        json!({ "role": "app", "object": "purchases_view", "operation": "select", "outcome": outcome,
+                "statement": "SELECT * FROM purchases_view", "seen": "rows" })
+    };
+    let leak = json!({ "severity": "leak", "kind": "plain-view", "object": "purchases_view",
+        "what": "it runs with the rights of its owner, so every tenant reads all rows",
+        "shown": "2 rows of another tenant", "remedy": "create it WITH (security_invoker = true)" });
+    story("tenants.isolated", &[], move |shop, bad| {
+        shop.buys("buyer-2", "lead-2", "second");
+        let (probes, findings) = match bad {
+            true => (vec![probe("leaked")], vec![leak.clone()]),
+            false => (vec![probe("held")], vec![]),
+        };
+        let report = json!({ "format": 1, "database": "shop", "server": "15", "login": "owner", "limits": [],
+            "tenant_column": "workspace_id", "enter": "set_config", "roles": [], "objects": [], "probes": probes,
+            "findings": findings, "declared": {} });
+        shop.evidence.tenancy = Some(Tenancy::Probed(serde_json::from_value(report).unwrap()));
     })
 }
 
