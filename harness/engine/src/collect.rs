@@ -69,7 +69,7 @@ pub async fn tenancy(database_url: &str, rules: &Rules) -> Tenancy {
         overdraft_tenancy::probe(&mut session, rules).await.map_err(|error| error.to_string())
     };
     match probed.await {
-        Ok(report) => Tenancy::Probed(report),
+        Ok(report) => Tenancy::Probed(Box::new(report)),
         Err(problem) => Tenancy::Failed(problem),
     }
 }

@@ -39,7 +39,7 @@ pub struct Evidence {
 #[serde(rename_all = "kebab-case")]
 pub enum Tenancy {
     /// It was probed.
-    Probed(Report),
+    Probed(Box<Report>),
     /// It could not be, in words.
     Failed(String),
 }
