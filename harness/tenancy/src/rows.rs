@@ -109,6 +109,16 @@ impl<'a> Maker<'a> {
                             return Ok(Err(refusal.say()));
                         }
                     }
+                    "23505" if self.has_no_fresh_value(&relation, &refusal) => {
+                        let columns: Vec<i16> = relation.columns.iter().map(|column| column.number).collect();
+                        let mut columns = self.free(&relation, &columns);
+                        columns.retain(|number| {
+                            relation.column(*number).is_some_and(|column| values::allowed(column, &checks).is_some())
+                        });
+                        if !self.turn(&relation, &checks, &columns, &mut turns, &mut set) {
+                            return Ok(Err(refusal.say()));
+                        }
+                    }
                     "23505" => {
                         self.fill(&relation, &checks, &mut set);
                         if let Err(why) = self.keys(stage, &relation, &tenant, apart, depth, &mut set).await? {
@@ -238,6 +248,20 @@ impl<'a> Maker<'a> {
             }
         }
         self.make_under(stage, parent.clone(), tenant.to_owned(), apart, depth + 1).await
+    }
+
+    /// Whether a partial index on the tenant and keys alone refused it: only a row that it does not cover gets past.
+    fn has_no_fresh_value(&self, relation: &Relation, refusal: &Refusal) -> bool {
+        let named = |name: &str| {
+            let bare = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+            refusal.constraint.as_deref() == Some(bare)
+        };
+        self.catalogue.uniques.iter().any(|unique| {
+            unique.relation == relation.oid
+                && unique.partial
+                && named(&unique.name)
+                && self.free(relation, &unique.columns).is_empty()
+        })
     }
 
     /// The columns that may take any value: neither the tenant's nor a key's.

@@ -22,4 +22,5 @@ mod signatures;
 mod stub;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenancy;
 mod world;

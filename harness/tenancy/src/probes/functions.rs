@@ -12,12 +12,14 @@ use crate::{
     Error,
     catalogue::{Function, RoleRow},
     rows::{Made, find_all},
-    sql::{ident, literal},
+    sql::{ident, literal, quoted_texts},
     stage::Refusal,
 };
 
 /// Calls of one function at most.
 const CALLS: usize = 48;
+/// Words of one function's source at most, that its texts are tried with.
+const WORDS: usize = 3;
 /// Rows of each table whose values are known.
 const KNOWN: usize = 40;
 /// Shorter texts are in many rows by chance.
@@ -104,8 +106,7 @@ impl Prober<'_, '_> {
         if self.rules.skip_calls {
             seen = "functions were not to be called".into();
         } else if function.callable {
-            for (call, given) in calls_of(function, victim) {
-                let (told, shown) = self.call(role, &call, &given, victim, inside).await?;
+            for (call, told, shown) in self.calls(role, function, victim, inside).await? {
                 if told == Outcome::NotExercised && outcome == told && !sql.is_empty() && !seen.contains(&shown) {
                     seen = format!("{seen}; {shown}");
                 }
@@ -115,9 +116,6 @@ impl Prober<'_, '_> {
                     || (told == Outcome::Held && outcome == Outcome::NotExercised)
                 {
                     (outcome, sql, seen) = (told, call, shown);
-                }
-                if outcome == Outcome::Leaked {
-                    break;
                 }
             }
         }
@@ -133,40 +131,51 @@ impl Prober<'_, '_> {
         Ok(())
     }
 
-    async fn call(
+    /// Every call with what it came to; the first that leaks is the last.
+    async fn calls(
         &mut self,
         role: &RoleRow,
-        sql: &str,
-        given: &[String],
+        function: &Function,
         victim: &Victim,
         inside: bool,
-    ) -> Result<(Outcome, String), Error> {
-        self.stage.begin().await?;
-        let first = self.answer(role, sql, inside).await?;
-        let told = match first {
-            Err(refusal) if deliberate(&refusal) => (Outcome::Held, refusal.say()),
-            Err(refusal) => (Outcome::NotExercised, refusal.say()),
-            Ok(first) => {
-                let print = victim.prints.iter().find(|print| !given.contains(print) && first.contains(print.as_str()));
-                if let Some(print) = print {
-                    (Outcome::Leaked, format!("its answer has `{print}`, which only another tenant has"))
-                } else if !self.grows(given, victim) {
-                    (Outcome::Held, "its answer has nothing of another tenant".to_owned())
-                } else {
-                    let again = self.answer(role, sql, inside).await?;
-                    self.more_of_the_victim(role).await?;
-                    let after = self.answer(role, sql, inside).await?;
-                    match (again, after) {
-                        (Ok(again), Ok(after)) if again == first && after != first => {
-                            (Outcome::Leaked, "its answer changed when another tenant got rows".to_owned())
+    ) -> Result<Vec<(String, Outcome, String)>, Error> {
+        let (mut calls, mut steady) = (Vec::new(), Vec::new());
+        for (sql, given) in calls_of(function, victim, &self.victim()) {
+            let (outcome, seen) = match self.answer(role, &sql, inside).await? {
+                Err(refusal) if deliberate(&refusal) => (Outcome::Held, refusal.say()),
+                Err(refusal) => (Outcome::NotExercised, refusal.say()),
+                Ok(first) => {
+                    let tells = |print: &&String| !given.contains(print) && first.contains(print.as_str());
+                    if let Some(print) = victim.prints.iter().find(tells) {
+                        (Outcome::Leaked, format!("its answer has `{print}`, which only another tenant has"))
+                    } else {
+                        let again =
+                            self.grows(&given, victim) && self.answer(role, &sql, inside).await? == Ok(first.clone());
+                        if again {
+                            steady.push((sql.clone(), first));
                         }
-                        _ => (Outcome::Held, "its answer has nothing of another tenant".to_owned()),
+                        (Outcome::Held, "its answer has nothing of another tenant".to_owned())
                     }
                 }
+            };
+            calls.push((sql, outcome, seen));
+            if outcome == Outcome::Leaked {
+                return Ok(calls);
             }
-        };
-        self.stage.rewind().await?;
-        Ok(told)
+        }
+        if !steady.is_empty() {
+            // Rows are made once for all calls: each undoes its own effects.
+            self.stage.begin().await?;
+            self.more_of_the_victim(role).await?;
+            for (sql, first) in steady {
+                if self.answer(role, &sql, inside).await?.is_ok_and(|after| after != first) {
+                    calls.push((sql, Outcome::Leaked, "its answer changed when another tenant got rows".to_owned()));
+                    break;
+                }
+            }
+            self.stage.rewind().await?;
+        }
+        Ok(calls)
     }
 
     /// Whether the answer may grow with the victim's rows: asked by the tenant, or by nothing of it.
@@ -195,24 +204,22 @@ fn deliberate(refusal: &Refusal) -> bool {
     matches!(refusal.code.as_str(), "42501" | "P0001") || refusal.code.starts_with("28") || !standard
 }
 
-/// Calls with every combination of arguments, as many as are allowed, and the identifiers that each gives.
-fn calls_of(function: &Function, victim: &Victim) -> Vec<(String, Vec<String>)> {
-    let mut lists: Vec<Vec<String>> = vec![Vec::new()];
-    for of_type in &function.types {
-        let mut values: Vec<String> = victim
-            .identifiers
-            .iter()
-            .filter(|(base, _)| base == of_type || (of_type == "text" && base == "text"))
-            .map(|(_, text)| text.clone())
-            .collect();
-        if values.is_empty() {
-            values.push(plain(of_type));
+/// Calls with combinations of arguments, spread evenly where not all are allowed, and the values that each gives.
+fn calls_of(function: &Function, victim: &Victim, tenant: &str) -> Vec<(String, Vec<String>)> {
+    let choices: Vec<Vec<String>> =
+        (0..function.types.len()).map(|place| choices(function, place, victim, tenant)).collect();
+    let total = choices.iter().fold(1_usize, |total, values| total.saturating_mul(values.len()));
+    let calls = total.min(CALLS);
+    let lists = (0..calls).map(|call| {
+        let mut rest = call * (total / calls) + call * (total % calls) / calls;
+        let mut list: Vec<String> = Vec::new();
+        for values in choices.iter().rev() {
+            list.extend(values.get(rest % values.len()).cloned());
+            rest /= values.len();
         }
-        let longer = lists.iter().flat_map(|list| {
-            values.iter().map(move |value| list.iter().cloned().chain([value.clone()]).collect::<Vec<_>>())
-        });
-        lists = longer.take(CALLS).collect();
-    }
+        list.reverse();
+        list
+    });
     let name = format!("{}.{}", ident(&function.schema), ident(&function.name));
     let call = |list: Vec<String>| {
         let arguments: Vec<String> = list
@@ -230,10 +237,54 @@ fn calls_of(function: &Function, victim: &Victim) -> Vec<(String, Vec<String>)> 
         );
         (sql, list)
     };
-    lists.into_iter().map(call).collect()
+    lists.map(call).collect()
 }
 
-/// A value that makes sense of most types.
+/// Values for one argument, never none: the victim's identifiers of its type; for a text also the words that the
+/// function compares with; for the ends of a time span far apart.
+fn choices(function: &Function, place: usize, victim: &Victim, tenant: &str) -> Vec<String> {
+    let Some(of_type) = function.types.get(place).map(String::as_str) else { return Vec::new() };
+    let known = |base: &str| -> Vec<String> {
+        let same = victim.identifiers.iter().filter(|(known, _)| known == base);
+        same.map(|(_, text)| text.clone()).collect()
+    };
+    if matches!(of_type, "text" | "character varying") {
+        let mut values = vec![plain(of_type)];
+        values.extend(words(&function.source));
+        if function.types.len() == 1 {
+            values.extend(known("uuid"))
+        } else {
+            values.push(tenant.to_owned())
+        }
+        return values;
+    }
+    if of_type == "date" || of_type.starts_with("timestamp") {
+        let same = |of: &&String| *of == of_type;
+        let (before, all) =
+            (function.types.iter().take(place).filter(same).count(), function.types.iter().filter(same).count());
+        return vec![match (before, all) {
+            (0, 2..) => "2000-01-01".to_owned(),
+            (_, 2..) if before + 1 == all => "2099-01-01".to_owned(),
+            _ => plain(of_type),
+        }];
+    }
+    let values = known(of_type);
+    if values.is_empty() { vec![plain(of_type)] } else { values }
+}
+
+/// The first short words between quotes in a source.
+fn words(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for text in quoted_texts(source) {
+        let word = (3..=30).contains(&text.len()) && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if word && !found.contains(&text) && found.len() < WORDS {
+            found.push(text);
+        }
+    }
+    found
+}
+
+/// A value that makes sense of most types. Bytes are as many as a SHA-256 has.
 fn plain(of_type: &str) -> String {
     match of_type {
         "text" | "character varying" => "overdraft",
@@ -241,7 +292,7 @@ fn plain(of_type: &str) -> String {
         "bigint" | "integer" | "smallint" | "numeric" => "1",
         "boolean" => "true",
         "json" | "jsonb" => "{}",
-        "bytea" => "\\x00",
+        "bytea" => "\\xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
         "interval" => "1 day",
         "date" | "timestamp with time zone" | "timestamp without time zone" => "2026-01-01",
         array if array.ends_with("[]") => "{}",

@@ -25,6 +25,7 @@ macro_rules! plants {
 const PLANTS: &[(&str, &str)] = plants! {
     "plain_view" => "plain-view",
     "definer_function" => "definer-function",
+    "stream_function" => "definer-function",
     "no_force" => "no-force",
     "using_without_check" => "moves-to-others",
     "foreign_key" => "foreign-key",
