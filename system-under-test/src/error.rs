@@ -2,7 +2,7 @@
 
 use crate::settings::SettingsError;
 
-/// Why [`crate::migrate`] or [`crate::serve`] gave up.
+/// Why [`crate::migrate`], [`crate::serve`] or [`crate::audit()`] gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting cannot be used.
@@ -25,6 +25,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The database is not the service's, is not migrated, or may not be read.
+    #[error("this is no database of the reference service that this user may read: {0}")]
+    Unreadable(String),
     /// A member of staff cannot be added.
     #[error("staff: {0}")]
     Staff(String),

@@ -7,6 +7,7 @@
 //!
 //! Two entry points: [`migrate`] prepares a database, [`serve`] runs one instance.
 
+mod audit;
 mod backoff;
 mod clock;
 mod database;
@@ -25,6 +26,7 @@ mod serve;
 mod settings;
 mod stripe;
 
+pub use audit::{CheckOutcome, CommissionRate, audit};
 pub use defects::{Defect, UnknownDefect};
 pub use error::Error;
 pub use migrate::migrate;

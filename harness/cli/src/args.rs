@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// Manage those who run the bundled reference service: its admins and its support.
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Check the stored data of the bundled reference service: balances, sales, commissions, payments.
+    Audit(AuditOptions),
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +262,39 @@ pub(crate) struct MigrateOptions {
     pub(crate) defect: Option<String>,
     #[command(flatten)]
     pub(crate) settings: SettingsOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  nothing is violated              1  something is
+  2  usage                            3  not a database of the reference service, or it may not be read
+  4  the database cannot be reached")]
+pub(crate) struct AuditOptions {
+    /// The service's database, as the login user that ran the migrations. It is only read.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = AuditFormat::Console)]
+    pub(crate) format: AuditFormat,
+
+    /// The percentage that all commissions must be; without it, any that explains all of a purchase will do.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(i32).range(0..=100))]
+    pub(crate) commission_percent: Option<i32>,
+
+    /// Read a database that is not on this machine.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+/// What `audit` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// For people.
+    Console,
+    /// The checks with their violating rows, as one array.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

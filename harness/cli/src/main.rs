@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Doctor => commands::doctor::execute(),
         Command::Serve(options) => commands::serve::serve(&options),
         Command::Migrate(options) => commands::serve::migrate(&options),
+        Command::Audit(options) => commands::audit::execute(&options),
         Command::Staff(command) => commands::staff::execute(&command),
     };
     match exit {

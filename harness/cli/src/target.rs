@@ -158,17 +158,19 @@ pub(crate) fn check_network(target: &Target, database_url: Option<&str>, allow: 
         return Ok(());
     }
     let urls = target.service.base_urls.iter().map(String::as_str).chain(target.database.url.as_deref());
-    for url in urls.chain(database_url) {
-        network::require_loopback(url).map_err(|error| match error {
-            // Not shown: it may hold a password, which is what makes most of them unreadable.
-            NetworkError::NoHost(_) if url.contains('@') => Failure::usage(
-                "the URL of a service or database is not a URL with a host; in its password write %23 for #, \
-                 %2F for /, %3F for ? and %40 for @",
-            ),
-            NetworkError::NoHost(_) | NetworkError::Remote { .. } => Failure::usage(error.to_string()),
-        })?;
-    }
-    Ok(())
+    urls.chain(database_url).try_for_each(require_loopback)
+}
+
+/// Refuses an address that is not this machine's.
+pub(crate) fn require_loopback(url: &str) -> Result<(), Failure> {
+    network::require_loopback(url).map_err(|error| match error {
+        // Not shown: it may hold a password, which is what makes most of them unreadable.
+        NetworkError::NoHost(_) if url.contains('@') => Failure::usage(
+            "the URL of a service or database is not a URL with a host; in its password write %23 for #, \
+             %2F for /, %3F for ? and %40 for @",
+        ),
+        NetworkError::NoHost(_) | NetworkError::Remote { .. } => Failure::usage(error.to_string()),
+    })
 }
 
 /// Operations and parts that a workload needs and the target does not map.

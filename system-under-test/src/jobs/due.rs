@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::ticker::every;
-use super::{Work, campaigns, enrichment, sync};
+use super::{Work, campaigns, consistency, enrichment, sync};
 
 /// Ticks until `stop`. What an instance has no provider for it does not look for.
 pub(crate) async fn run(work: Work, stop: CancellationToken) {
@@ -19,5 +19,6 @@ pub(crate) async fn run(work: Work, stop: CancellationToken) {
         }
     };
     let advancing = every("campaigns", settings.tick, stop.clone(), || campaigns::advance(&work));
-    tokio::join!(enriching, syncing, advancing);
+    let checking = every("consistency", settings.consistency_tick, stop.clone(), || consistency::queue(&work));
+    tokio::join!(enriching, syncing, advancing, checking);
 }

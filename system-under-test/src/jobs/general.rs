@@ -13,7 +13,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Ended, Failure, guarded, settle};
-use super::{JobError, Work, enrichment, sync};
+use super::{JobError, Work, consistency, enrichment, sync};
 use crate::database::retrying;
 
 /// Runs the job, unless it is done.
@@ -102,6 +102,7 @@ async fn run(work: &Work, id: Uuid) -> Result<(), JobError> {
     let ended = match kind.as_str() {
         "enrichment" => enrichment::run(&job).await,
         "data_sync" => sync::run(&job).await,
+        "consistency" => consistency::run(&job).await,
         _ => Err(Ended::Business(Failure {
             reason: format!("no handler knows jobs of kind {kind}: this instance is older than the database"),
             permanent: false,

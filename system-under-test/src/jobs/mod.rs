@@ -9,6 +9,7 @@
 mod alerts;
 mod attempt;
 mod campaigns;
+mod consistency;
 pub(crate) mod due;
 mod emails;
 mod enrichment;

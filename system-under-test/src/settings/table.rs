@@ -172,6 +172,8 @@ settings! {
             "Bound on one call to Stripe, the email provider or the alert hook.";
         tick: Duration = "TICK_MS", milliseconds(), Is("1000"),
             "How often an instance looks for what has fallen due: a step of a campaign, a lead to enrich. An indexed query each.";
+        consistency_tick: Duration = "CONSISTENCY_TICK_MS", milliseconds(), Is("300000"),
+            "How often an instance sees to it that the day's check of the stored data is queued. A day is long.";
         enrichment_api_base: Option<String> = "ENRICHMENT_API_BASE", optional(url()), Nothing,
             "The provider that knows more about a lead: `POST /enrich`. Without it no lead is enriched, and all wait.";
         data_sync_url: Option<Secret> = "DATA_SYNC_URL", optional(secret("a URL that takes pages of new leads and purchases")), Nothing,

@@ -3,6 +3,7 @@
 mod admin_api;
 mod admin_browser;
 mod admin_pages;
+mod audit;
 mod browser;
 mod campaigns;
 mod credits;

@@ -1,5 +1,6 @@
 //! One file per subcommand; `session` is the run itself, shared by `run` and `replay`.
 
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod explain;

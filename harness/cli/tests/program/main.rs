@@ -1,6 +1,7 @@
 //! The program as its users meet it: arguments in; exit code, words and files out; and nothing left behind.
 #![cfg(target_os = "linux")]
 
+mod audit;
 mod defect;
 mod formats;
 mod given_server;
