@@ -24,6 +24,8 @@ pub fn question(id: &str) -> String {
         "webhooks.authentic" => "Do forged webhooks change nothing?",
         "history.linearizable" => "Do all answers fit one order of events?",
         "tenants.isolated" => "Does each workspace see only its own?",
+        "flow.expected" => "Did the case go as it says?",
+        "sessions.consistent" => "Does each client see its own past?",
         "limits.enforced" => "Are the limits enforced?",
         "run.exercised" => "Was it really put under stress?",
         _ => return threshold_question(id),

@@ -114,6 +114,7 @@ fn check_operations(target: &Target) -> Result<(), String> {
         samples.extend(map.capture.keys().map(|name| (name.clone(), json!("sample"))));
     }
     for (name, map) in &target.operations {
+        let mut samples = samples.clone();
         if let Some(meant) = misspelt(name, &target.operations) {
             return Err(format!("operations: `{name}` is nearly {meant}: name it so, or something else"));
         }

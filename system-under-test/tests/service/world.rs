@@ -115,7 +115,7 @@ impl World {
     }
 
     async fn until_ready(&self, instance: &str) {
-        for _ in 0..200 {
+        for _ in 0..1_200 {
             let ready = self.client.get(format!("{instance}/health/ready")).send().await;
             if ready.is_ok_and(|r| r.status() == 200) {
                 return;
@@ -368,13 +368,13 @@ impl World {
 
     /// Waits until no job, event, email or alert is outstanding.
     pub(crate) async fn until_quiet(&self) {
-        for _ in 0..400 {
+        for _ in 0..1_200 {
             if self.count("SELECT sum(waiting)::bigint FROM outstanding_work").await == 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("work is still outstanding after 10 s");
+        panic!("work is still outstanding after 30 s");
     }
 }
 
