@@ -120,7 +120,10 @@ fn overview_row(number: usize, scenario: &ScenarioVerdict) -> Markup {
     html! {
         tr {
             td { (pill(scenario.validity.into())) }
-            th scope="row" { a href=(format!("#s{number}")) { (clip(&scenario.title, 120)) } }
+            th scope="row" {
+                code { (clip(&scenario.scenario, 40)) } " "
+                a href=(format!("#s{number}")) { (clip(&scenario.title, 120)) }
+            }
             td { (tally([scenario])) }
             td.n { (words::count(findings_of(scenario) as u64)) }
             td.n { (words::count(scenario.measured.operations)) }
