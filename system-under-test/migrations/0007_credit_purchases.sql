@@ -164,7 +164,9 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION
     begin_credit_purchase(bytea, text, bytea, bigint, bigint, text, text, interval), release_credit_purchase(uuid),
-    attach_checkout_session(uuid, text, text),
+    attach_checkout_session(uuid, text, text)
+TO marketplace_app;
+GRANT EXECUTE ON FUNCTION
     complete_credit_purchase(bigint, uuid, text, bigint, text, timestamptz, integer),
     note_payment_status(bigint, uuid, text)
-TO marketplace_app;
+TO marketplace_worker;

@@ -349,11 +349,13 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION
+    receive_webhook(text, text, jsonb), list_dead_letters(bytea, integer, timestamptz, uuid), retry_dead_letter(bytea, uuid)
+TO marketplace_app;
+GRANT EXECUTE ON FUNCTION
     attempt_failed(text, text, text, boolean, integer, timestamptz), void_attempt(text, text),
-    receive_webhook(text, text, jsonb), webhook_to_process(bigint, integer), ignore_webhook(bigint),
+    webhook_to_process(bigint, integer), ignore_webhook(bigint),
     webhook_failed(bigint, text, boolean, integer, timestamptz),
     email_to_send(uuid, integer), email_sent(uuid, text, timestamptz),
     job_to_run(uuid, integer), job_done(uuid), job_step(uuid, text), job_step_done(uuid, text, jsonb),
-    alert_to_post(uuid), alert_went(uuid, boolean, boolean), alert_done(uuid, text),
-    list_dead_letters(bytea, integer, timestamptz, uuid), retry_dead_letter(bytea, uuid)
-TO marketplace_app;
+    alert_to_post(uuid), alert_went(uuid, boolean, boolean), alert_done(uuid, text)
+TO marketplace_worker;

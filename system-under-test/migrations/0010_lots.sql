@@ -184,4 +184,4 @@ BEGIN
     END LOOP;
     RETURN v_swept;
 END $$;
-GRANT EXECUTE ON FUNCTION expire_credits(timestamptz, integer) TO marketplace_app;
+GRANT EXECUTE ON FUNCTION expire_credits(timestamptz, integer) TO marketplace_worker;

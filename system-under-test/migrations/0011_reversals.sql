@@ -282,4 +282,4 @@ GRANT EXECUTE ON FUNCTION
     note_refund(bigint, text, text, bigint, boolean, timestamptz),
     note_charge_refunded(bigint, text, text, bigint, timestamptz),
     note_dispute(bigint, text, text, bigint, boolean, boolean, text, timestamptz)
-TO marketplace_app;
+TO marketplace_worker;

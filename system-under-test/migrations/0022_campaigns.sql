@@ -316,9 +316,10 @@ GRANT EXECUTE ON FUNCTION
     create_campaign(bytea, text, bytea, text, text, text[], text[], bigint[], text, timestamptz),
     add_campaign_recipients(bytea, text, bytea, text, uuid, text[], text[], timestamptz),
     move_campaign(bytea, text, bytea, text, uuid, text, timestamptz),
-    advance_campaigns(timestamptz, integer), unsubscribe(uuid, interval, timestamptz),
+    unsubscribe(uuid, interval, timestamptz),
     read_campaigns(bytea, timestamptz, uuid, integer), read_campaign(bytea, uuid)
 TO marketplace_app;
+GRANT EXECUTE ON FUNCTION advance_campaigns(timestamptz, integer) TO marketplace_worker;
 
 -- A step that is due is work, by the computer's clock: a view cannot know another.
 CREATE OR REPLACE VIEW outstanding_work WITH (security_invoker = true) AS

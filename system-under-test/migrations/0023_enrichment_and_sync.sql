@@ -127,9 +127,9 @@ BEGIN
     RETURN start_job('data_sync', 'until ' || p_until);
 END $$;
 
+GRANT EXECUTE ON FUNCTION read_enrichment(bytea, uuid) TO marketplace_app;
 GRANT EXECUTE ON FUNCTION
     queue_enrichments(integer), lead_to_enrich(uuid), enrichment_arrived(uuid, jsonb, timestamptz),
-    read_enrichment(bytea, uuid), sync_cursor(text),
-    sync_page(text, timestamptz, uuid, timestamptz, integer), sync_reached(text, timestamptz, uuid),
+    sync_cursor(text), sync_page(text, timestamptz, uuid, timestamptz, integer), sync_reached(text, timestamptz, uuid),
     queue_data_sync(timestamptz)
-TO marketplace_app;
+TO marketplace_worker;

@@ -153,7 +153,8 @@ BEGIN
     RETURN true;
 END $$;
 
-GRANT EXECUTE ON FUNCTION admit(bytea, text, text, integer, timestamptz), forget_rate_limits(integer),
+GRANT EXECUTE ON FUNCTION admit(bytea, text, text, integer, timestamptz),
     set_rate_limit(bytea, uuid, text, integer, timestamptz, text),
     end_rate_limit(bytea, uuid, text, timestamptz)
 TO marketplace_app;
+GRANT EXECUTE ON FUNCTION forget_rate_limits(integer) TO marketplace_worker;

@@ -46,4 +46,4 @@ END $$;
 GRANT EXECUTE ON FUNCTION
     queue_consistency_run(date), commission_percent_since(integer),
     finish_consistency_run(date, timestamptz, timestamptz, integer, jsonb)
-TO marketplace_app;
+TO marketplace_worker;

@@ -23,7 +23,7 @@ BEGIN
     END LOOP;
 END $$;
 REVOKE CREATE ON SCHEMA public FROM marketplace_money;
-GRANT USAGE ON SCHEMA public TO marketplace_app, marketplace_money, marketplace_operator;
+GRANT USAGE ON SCHEMA public TO marketplace_app, marketplace_worker, marketplace_money, marketplace_operator;
 
 GRANT EXECUTE ON FUNCTION
     current_workspace(), enter_workspace(bytea),

@@ -23,12 +23,17 @@ const QUEUE_POOL: u32 = 4;
 /// same rows.
 const LIMITS_POOL: u32 = 4;
 
-/// How a connection works that serves requests: it acts as `marketplace_app`.
-fn service_options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
+/// What requests act as.
+const APP: &str = "marketplace_app";
+/// What jobs act as: the two may call nothing in common.
+const WORKER: &str = "marketplace_worker";
+
+/// How a connection works that acts as `role`.
+fn options_of(role: &str, settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
     let timeout = settings.request_timeout.as_millis().to_string();
     let options = PgConnectOptions::from_str(settings.database_url.expose())?;
     Ok(options.application_name("overdraft-reference").options([
-        ("role", "marketplace_app"),
+        ("role", role),
         // Every statement is a call by key. Planning it for its values again and again finds the
         // same plan, and costs a third of a purchase.
         ("plan_cache_mode", "force_generic_plan"),
@@ -37,9 +42,9 @@ fn service_options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error>
     ]))
 }
 
-/// The pool of requests and job handlers.
+/// The pool of requests.
 pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
-    let options = service_options(settings)?;
+    let options = options_of(APP, settings)?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.db_pool)
         .min_connections(settings.db_pool)
@@ -61,9 +66,19 @@ pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Er
 /// The pool of the rate limits, opened when it is first needed. Its commits do not wait for the disk: what a crash
 /// of the database makes it forget is part of a budget of a minute.
 pub(crate) fn limits_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
-    let options = service_options(settings)?.options([("synchronous_commit", "off")]);
+    let options = options_of(APP, settings)?.options([("synchronous_commit", "off")]);
     let pool = PgPoolOptions::new()
         .max_connections(LIMITS_POOL)
+        .acquire_timeout(settings.db_acquire_timeout)
+        .test_before_acquire(false);
+    Ok(pool.connect_lazy_with(options))
+}
+
+/// The pool of job handlers and tickers, opened as they need it.
+pub(crate) fn worker_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
+    let options = options_of(WORKER, settings)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.job_db_pool)
         .acquire_timeout(settings.db_acquire_timeout)
         .test_before_acquire(false);
     Ok(pool.connect_lazy_with(options))

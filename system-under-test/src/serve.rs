@@ -8,11 +8,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::database::{limits_pool, queue_pool, service_pool};
+use crate::database::{limits_pool, queue_pool, service_pool, worker_pool};
 use crate::defects::{self, Defect};
 use crate::error::Error;
 use crate::http::{App, Limits, router};
-use crate::jobs::{self, Work, due, expiry, ticker};
+use crate::jobs::{self, Work, due, expiry};
 use crate::keys::Keys;
 use crate::office::Passwords;
 use crate::settings::Settings;
@@ -47,12 +47,12 @@ pub async fn serve(
     let queue = queue_pool(&settings).await?;
     let client = reqwest::Client::builder().timeout(settings.provider_timeout).build()?;
     let mailer = defects::mailer(defect, client.clone(), settings.clone());
-    let work = Work::new(pool.clone(), settings.clone(), client.clone(), mailer, clock.clone());
-    let (limits, sweep) = (Limits::new(limits_pool(&settings)?), settings.rate_limit_sweep);
+    let work = Work::new(worker_pool(&settings)?, settings.clone(), client.clone(), mailer, clock.clone());
+    let limits = Limits::new(limits_pool(&settings)?);
     let app = Arc::new(App {
-        pool: pool.clone(),
+        pool,
         purchasing: defects::purchasing(defect),
-        limits: limits.clone(),
+        limits,
         checkout: Checkout::new(client, settings.clone()),
         keys: Keys::new(settings.key_secret.clone()),
         settings,
@@ -71,11 +71,6 @@ pub async fn serve(
     let expiry = tokio::spawn(expiry::run(work.clone(), stop.clone()));
     let due = tokio::spawn(due::run(work.clone(), stop.clone()));
     let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
-    let sweeper = ticker::every("rate limits", sweep, stop.clone(), move || {
-        let limits = limits.clone();
-        async move { limits.forget().await }
-    });
-    tokio::spawn(sweeper);
     let service = router(app)?.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());

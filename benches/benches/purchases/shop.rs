@@ -43,7 +43,7 @@ pub(crate) struct Shop(Database);
 
 impl Shop {
     pub(crate) async fn open(postgres: &Postgres, name: &str) -> Result<Self, Box<dyn Error>> {
-        let roles = ["marketplace_app", "marketplace_money", "marketplace_operator"].map(str::to_owned);
+        let roles = ["app", "worker", "money", "operator"].map(|role| format!("marketplace_{role}"));
         let shop = Self(postgres.create_database(&format!("bench_{}", name.replace(' ', "_")), &roles).await?);
         overdraft_reference::migrate(shop.url(), None).await?;
         let mut session = shop.session().await?;

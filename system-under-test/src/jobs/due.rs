@@ -1,9 +1,9 @@
-//! The tickers that find what has fallen due and queue it.
+//! The tickers that find what has fallen due and queue it, or forget it.
 
 use tokio_util::sync::CancellationToken;
 
 use super::ticker::every;
-use super::{Work, campaigns, consistency, enrichment, sync};
+use super::{Work, budgets, campaigns, consistency, enrichment, sync};
 
 /// Ticks until `stop`. What an instance has no provider for it does not look for.
 pub(crate) async fn run(work: Work, stop: CancellationToken) {
@@ -20,5 +20,6 @@ pub(crate) async fn run(work: Work, stop: CancellationToken) {
     };
     let advancing = every("campaigns", settings.tick, stop.clone(), || campaigns::advance(&work));
     let checking = every("consistency", settings.consistency_tick, stop.clone(), || consistency::queue(&work));
-    tokio::join!(enriching, syncing, advancing, checking);
+    let forgetting = every("rate limits", settings.rate_limit_sweep, stop.clone(), || budgets::forget(&work));
+    tokio::join!(enriching, syncing, advancing, checking, forgetting);
 }

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod attempt;
+mod budgets;
 mod campaigns;
 mod consistency;
 pub(crate) mod due;
@@ -16,7 +17,7 @@ mod enrichment;
 pub(crate) mod expiry;
 mod general;
 mod sync;
-pub(crate) mod ticker;
+mod ticker;
 mod webhooks;
 
 use std::fmt;
@@ -52,6 +53,7 @@ const RESTART: Duration = Duration::from_millis(250);
 pub(crate) struct Work(Arc<Shared>);
 
 struct Shared {
+    /// Connections that act as `marketplace_worker`.
     pool: PgPool,
     settings: Settings,
     client: Client,

@@ -77,7 +77,7 @@ settings! {
         public_url: String = "PUBLIC_URL", url(), Before("http://", "LISTEN"),
             "Where clients reach us, for links.";
         db_pool: u32 = "DB_POOL", whole("connections", 1, 500), Is("16"),
-            "For requests and job handlers. More than the cores can use only lengthens the queues inside PostgreSQL.";
+            "For requests. More than the cores can use only lengthens the queues inside PostgreSQL.";
         db_acquire_timeout: Duration = "DB_ACQUIRE_TIMEOUT_MS", milliseconds(), Is("5000"),
             "How long a request waits for a connection: fail while the client still listens.";
         request_timeout: Duration = "REQUEST_TIMEOUT_MS", milliseconds(), Is("20000"),
@@ -158,6 +158,8 @@ settings! {
     "Jobs" {
         job_concurrency: usize = "JOB_CONCURRENCY", whole("jobs", 1, 200), Is("8"),
             "At once per instance. They wait for providers, not for us.";
+        job_db_pool: u32 = "JOB_DB_POOL", whole("connections", 1, 500), Is("8"),
+            "For job handlers and tickers, which act as a role of their own. As many as jobs at once; none is held while a provider answers.";
         job_max_attempts: i32 = "JOB_MAX_ATTEMPTS", whole("attempts", 1, 100), Is("3"),
             "Tries before a dead letter.";
         parked_attempts: i32 = "PARKED_ATTEMPTS", whole("attempts", 1, 100), Is("8"),

@@ -73,10 +73,55 @@ async fn the_service_s_role_reads_only_its_tenant_and_writes_nothing() {
         "SELECT * FROM webhook_events",
         "SELECT grant_credits(gen_random_uuid(), 1, 'x')",
         "SELECT enqueue('send_email', '{}')",
+        "SELECT job_to_run(gen_random_uuid(), 3)",
+        "SELECT note_payment_status(1, gen_random_uuid(), 'unpaid')",
     ] {
         let error = sqlx::query(sql).execute(&mut connection).await.unwrap_err();
         assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{sql}");
     }
     drop(connection);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn the_worker_s_role_has_its_own_functions_and_no_table() {
+    let database = Database::create().await;
+    overdraft_reference::migrate(&database.url(), None).await.unwrap();
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    let (app, worker, both): (i64, i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE app), count(*) FILTER (WHERE worker), count(*) FILTER (WHERE app AND worker)
+         FROM pg_proc p, LATERAL (SELECT has_function_privilege('marketplace_app', p.oid, 'EXECUTE') AS app,
+                                         has_function_privilege('marketplace_worker', p.oid, 'EXECUTE') AS worker) AS held
+         WHERE pronamespace = 'public'::regnamespace
+           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert!(app > 0 && worker > 0, "{app} and {worker}");
+    assert_eq!(both, 0);
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class
+         WHERE relnamespace IN ('public'::regnamespace, 'graphile_worker'::regnamespace) AND relkind IN ('r', 'v', 'p')
+           AND has_table_privilege('marketplace_worker', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES')",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(tables, 0);
+    let powers: bool = sqlx::query_scalar(
+        "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcanlogin FROM pg_roles
+         WHERE rolname = 'marketplace_worker'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert!(!powers);
+    sqlx::raw_sql("SET ROLE marketplace_worker").execute(&mut connection).await.unwrap();
+    for sql in ["SELECT * FROM accounts", "SELECT read_balance('x', now())", "SELECT * FROM graphile_worker.jobs"] {
+        let error = sqlx::query(sql).execute(&mut connection).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{sql}");
+    }
+    connection.close().await.unwrap();
     database.drop().await;
 }

@@ -2,6 +2,7 @@
 
 use overdraft_model::{
     codec::read_toml,
+    target::Target,
     tenancy::{Report, Rules, Severity},
     verdict::Validity,
 };
@@ -10,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::Database;
 
-const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/tenancy/reference.toml");
+const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/targets/reference.toml");
 const PLANTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/tenancy/reference");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tenancy.md");
 
@@ -29,7 +30,7 @@ const PLANTS: &[(&str, &str, &str)] = &[
 ];
 
 fn rules() -> Rules {
-    read_toml(&std::fs::read_to_string(RULES).unwrap()).unwrap()
+    read_toml::<Target>(&std::fs::read_to_string(TARGET).unwrap()).unwrap().tenancy
 }
 
 async fn report(planted: &[String]) -> Report {

@@ -28,8 +28,6 @@ use crate::problem::Problem;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// Budgets forgotten by one statement, at most: it bounds how long their locks are held.
-const FORGET: i32 = 5_000;
 
 /// The budgets, in the database.
 #[derive(Clone, Debug)]
@@ -78,11 +76,6 @@ impl Limits {
                 .fetch_one(&self.0)
         })
         .await
-    }
-
-    /// Forgets budgets that are whole again, so that strangers' addresses do not pile up.
-    pub(crate) async fn forget(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT forget_rate_limits($1)").bind(FORGET).execute(&self.0).await.map(drop)
     }
 }
 
