@@ -208,6 +208,7 @@ impl Books {
             scenario,
             settled,
             tenancy: None,
+            invariants: BTreeMap::new(),
             database: Database {
                 accounts: Some(self.accounts),
                 entries: Some(self.entries),
@@ -217,6 +218,7 @@ impl Books {
                 grants: Some(self.grants),
                 expiries: None,
                 adjustments: None,
+                statuses: None,
                 reversals: Some(Vec::new()),
                 dead_letters: Some(Vec::new()),
                 jobs: Some(Vec::new()),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use overdraft_model::{
     manifest::{FORMAT, Lead, Manifest, Planned, Provenance, Workspace, World},
+    promises::{Promises, Stated},
     scenario::{Load, Scenario, Workload},
     span::Span,
-    target::Promises,
 };
 
 use crate::USERS;
@@ -57,6 +57,7 @@ pub fn manifest(seed: u64) -> Manifest {
         scenarios: Vec::new(),
         skip: BTreeMap::new(),
         promises: Promises::default(),
+        stated: Stated::default(),
         mapped: MAPPED.map(str::to_owned).to_vec(),
     }
 }

@@ -27,8 +27,10 @@ use overdraft_engine::{
 };
 use overdraft_model::{
     manifest::Planned,
-    operation::{Operation, Outcome, PayBy},
+    operation::{Answer, Operation, Outcome, PayBy},
+    promises::StatusOrder,
 };
+use serde_json::Value;
 
 use crate::script::{self, Script, Step};
 
@@ -124,11 +126,12 @@ impl Attack {
 
     async fn perform(&self, user: &GooseUser, steps: &[Step]) {
         let mut process = self.stage.process(user.client.clone());
+        let mut orders = Vec::new();
         for step in steps {
             if self.stage.stop.is_cancelled() {
                 break;
             }
-            if let Err(error) = self.step(&mut process, step).await {
+            if let Err(error) = self.step(&mut process, step, &mut orders).await {
                 self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 self.stage.stop.cancel();
                 break;
@@ -136,7 +139,8 @@ impl Attack {
         }
     }
 
-    async fn step(&self, process: &mut Process, step: &Step) -> Result<(), StageError> {
+    /// Takes one step; `orders` are the reads that tell the status of what was ordered so far.
+    async fn step(&self, process: &mut Process, step: &Step, orders: &mut Vec<Operation>) -> Result<(), StageError> {
         match step {
             Step::Call(operation) => {
                 process.call(operation.clone()).await?;
@@ -146,11 +150,17 @@ impl Attack {
             }
             Step::Order { operation, pays } => {
                 let told = process.call(operation.clone()).await?;
+                orders.extend(self.reads_of(operation, &told.answer));
                 let session = told.answer.text("session");
                 if let (Outcome::Ok, true, Some(session)) = (told.outcome, *pays, session) {
                     let workspace = operation.workspace().unwrap_or_default().to_owned();
                     let session = session.to_owned();
                     process.call(Operation::Pay { workspace, session, by: PayBy::Card }).await?;
+                }
+            }
+            Step::Statuses => {
+                for read in orders.iter() {
+                    process.call(read.clone()).await?;
                 }
             }
             Step::Pause(ms) => {
@@ -159,5 +169,17 @@ impl Attack {
             }
         }
         Ok(())
+    }
+
+    /// The reads that tell the status of an order that was answered so.
+    fn reads_of(&self, order: &Operation, answer: &Answer) -> Vec<Operation> {
+        let statuses = self.stage.target.statuses.values();
+        let named = statuses.filter_map(|status| Some((status, answer.fields.get(status.captured_as.as_deref()?)?)));
+        let read = |(status, id): (&StatusOrder, &Value)| Operation::Custom {
+            name: status.operation.clone(),
+            workspace: order.workspace().map(str::to_owned),
+            with: [(status.of.clone(), id.clone())].into(),
+        };
+        named.map(read).collect()
     }
 }

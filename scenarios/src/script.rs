@@ -31,6 +31,8 @@ pub enum Step {
         /// Whether the customer pays.
         pays: bool,
     },
+    /// Read the status of every order of credits so far, where the target says how.
+    Statuses,
     /// Do nothing for so many milliseconds.
     Pause(u64),
 }

@@ -197,6 +197,14 @@ impl<'a> Case<'a> {
         calls
     }
 
+    /// Orders of credits that were answered ok, each with the session that it was told.
+    pub(crate) fn orders_answered(&self) -> impl Iterator<Item = (&'a Call, &'a str)> {
+        let history = self.history;
+        let ok = history.calls.iter().filter(|call| call.outcome == Outcome::Ok);
+        let orders = ok.filter(|call| matches!(call.operation, Operation::BuyCredits { .. }));
+        orders.filter_map(|call| Some((call, call.answer.text("session")?)))
+    }
+
     /// A workspace of this scenario's world.
     pub(crate) fn workspace(&self, name: &str) -> Option<&'a Workspace> {
         self.workspaces.get(name).copied()
@@ -252,6 +260,7 @@ pub(crate) fn canonical(evidence: &Evidence) -> Evidence {
         reversals,
         expiries,
         adjustments,
+        statuses,
         dead_letters,
         jobs,
     } = &mut evidence.database;
@@ -264,6 +273,7 @@ pub(crate) fn canonical(evidence: &Evidence) -> Evidence {
     sort(reversals);
     sort(expiries);
     sort(adjustments);
+    statuses.iter_mut().for_each(|rows| sort_by_name(rows, |row| &row.kind));
     sort(dead_letters);
     sort(jobs);
     sort_by_name(&mut evidence.provider.sessions, |row| &row.session);

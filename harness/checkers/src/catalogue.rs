@@ -97,6 +97,18 @@ pub static CHECKS: &[CheckInfo] = &[
                  outbox in the transaction of its cause; alert on every dead letter, by its subject.",
     },
     CheckInfo {
+        id: "status.never-regresses",
+        title: "A status never goes back",
+        promise: "once something is told to be further on, as a payment that is paid, nobody is told later that it is further back",
+        how: "For each thing of the target file's `[statuses]`: reads of its status, of which none may tell less than one \
+              that had ended before it was asked, whoever asked; its rows in their own order; and the last row against \
+              every read, once the target is quiet.",
+        incident: "Handlers that write each event's status as it comes: Stripe promises no order, so a late \
+                   `payment_intent.processing` overwrites `paid`, and the customer is asked to pay again.",
+        remedy: "Give statuses a rank and let the UPDATE itself demand that it rises; never write what an event says \
+                 without looking at what is known already.",
+    },
+    CheckInfo {
         id: "webhooks.authentic",
         title: "Forged webhooks change nothing",
         promise: "unsigned, wrongly signed, altered, stale and foreign webhooks are refused or ignored, and change nothing",
@@ -144,6 +156,20 @@ pub static CHECKS: &[CheckInfo] = &[
                  do about it.",
     },
     CheckInfo {
+        id: "limits.enforced",
+        title: "Nobody asks more often than the limit says",
+        promise: "in any stretch of time w, at most burst + requests * w / per of a workspace's requests of a kind are let in; \
+                  nobody is refused who had room",
+        how: "For workspaces under the limits of the target file's `[limits]` that asked more than one allows: every \
+              stretch, counting only requests that lie wholly in it, because a request counts at a moment that only the \
+              target knows. A 429 is right only if the workspace itself may have used up its budget in the last `per`, \
+              and a workspace that waits as long as Retry-After says is let in. 0.1 % is left to two clocks.",
+        incident: "Limits kept per process, so that each new instance was one more budget; counters per address behind one \
+                   proxy, so that one customer's loop locked out everybody.",
+        remedy: "Keep one counter per caller and kind where all instances see it, and move it on in one statement; key it \
+                 by who asks, not by the address of the proxy.",
+    },
+    CheckInfo {
         id: "flow.expected",
         title: "The case went as it says",
         promise: "each step of the case is answered as it must be, and in the end there is what it says there is",
@@ -152,6 +178,15 @@ pub static CHECKS: &[CheckInfo] = &[
               dead letters and alerts in the evidence, against the numbers that it states.",
         incident: "Every one of them: each critical flow is the scripted form of an incident that somebody had.",
         remedy: "The finding names the step and what differed; `overdraft run <case> --seed N` runs that case alone.",
+    },
+    CheckInfo {
+        id: "invariant.*",
+        title: "The target's own invariants hold",
+        promise: "the target file's query returns no row",
+        how: "`invariant.<name>`: the query of the target file's `[[invariants]]`, run once the target is quiet in a \
+              read-only snapshot of its own. A query that fails leaves the check unknown.",
+        incident: "Poloniex 2014 again: the audit passed, because the invariant that was broken was one that nobody had written down.",
+        remedy: "The rows that it returned stand beside the finding, and in evidence.json.",
     },
     CheckInfo {
         id: "errors.*",
@@ -189,6 +224,7 @@ pub fn find(id: &str) -> Option<&'static CheckInfo> {
     let family = match id.split_once('.') {
         Some(("latency", _)) => "latency.*",
         Some(("errors", _)) => "errors.*",
+        Some(("invariant", _)) => "invariant.*",
         None if id == "errors" => "errors.*",
         _ => id,
     };

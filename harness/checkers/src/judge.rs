@@ -13,7 +13,7 @@ use overdraft_model::{
 use crate::{
     case::{self, Case},
     catalogue,
-    checks::{self, run_exercised},
+    checks::{self, invariants, run_exercised},
     measure,
     money::Money,
     trial::{self, Tried},
@@ -93,6 +93,13 @@ fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
         match manifest.skip.get(*id) {
             Some(reason) => tried.push(without_money(trial::skipped(id, reason))),
             None => tried.extend(check(case).close(scenario)),
+        }
+    }
+    for invariant in &manifest.stated.invariants {
+        let id = invariants::id(invariant);
+        match skipped(manifest, &id) {
+            Some(reason) => tried.push(without_money(trial::skipped(&id, reason))),
+            None => tried.extend(invariants::check(case, invariant).close(scenario)),
         }
     }
     for (metric, expression) in &scenario.thresholds {

@@ -22,6 +22,7 @@
 //! | `ledger` | sums per workspace, from the books of three keepers |
 //! | [`linearizable`] | linearizability of any history against any sequential specification |
 //! | `trial` | from what a check saw to its verdict: the rules above |
+//! | `windows` | the stretch of time into which most was let |
 //! | `measure` | latencies, concurrency, races, faults, errors |
 //! | `story`, `rows`, `words`, `money` | how a finding is told |
 
@@ -40,6 +41,7 @@ mod money;
 mod rows;
 mod story;
 mod trial;
+mod windows;
 mod words;
 
 pub use checks::thresholds::{LimitError, validate_metric, validate_threshold};

@@ -61,14 +61,51 @@ pub(crate) fn load(name: &str) -> Result<Loaded, Failure> {
 fn check(target: &Target) -> Result<(), String> {
     check_service(target)?;
     check_operations(target)?;
+    check_stated(target)?;
     let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
     for id in target.skip.keys() {
-        if !known.contains(&id.as_str()) && overdraft_checkers::validate_metric(id).is_err() {
+        let own =
+            target.invariants.iter().any(|invariant| Some(invariant.name.as_str()) == id.strip_prefix("invariant."));
+        if !known.contains(&id.as_str()) && !own && overdraft_checkers::validate_metric(id).is_err() {
             return Err(format!("skip: {}", nearest::suggest("check", id, &known)));
         }
     }
     if target.setup.workspace.is_empty() {
         return Err("setup.workspace is empty: say how a workspace is created, by sql or by a request".into());
+    }
+    Ok(())
+}
+
+/// What the file promises speaks of operations that it maps, and each invariant has a name of its own.
+fn check_stated(target: &Target) -> Result<(), String> {
+    let mapped = |place: String, name: &str| match target.operations.get(name) {
+        Some(map) => Ok(map),
+        None => {
+            let known: Vec<&str> = target.operations.keys().map(String::as_str).collect();
+            Err(format!("{place}: {}", nearest::suggest("operation", name, &known)))
+        }
+    };
+    for (kind, limit) in &target.limits {
+        if limit.requests == 0 || limit.per.ms() == 0 {
+            return Err(format!("limits.{kind}: `requests` and `per` must be more than 0"));
+        }
+        for name in limit.operations.iter().chain(&limit.changed_by) {
+            mapped(format!("limits.{kind}"), name)?;
+        }
+    }
+    for (kind, order) in &target.statuses {
+        let map = mapped(format!("statuses.{kind}"), &order.operation)?;
+        if !map.capture.contains_key(&order.status) {
+            let (operation, status) = (&order.operation, &order.status);
+            return Err(format!("statuses.{kind}: operations.{operation} captures no `{status}`"));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for invariant in &target.invariants {
+        let name = &invariant.name;
+        if name.is_empty() || name.contains(['.', ' ']) || !names.insert(name) {
+            return Err(format!("invariants: `{name}` must be a name of its own, without dots and spaces"));
+        }
     }
     Ok(())
 }
@@ -235,6 +272,9 @@ mod tests {
             ("/v1/balance", "v1/balance", "a path begins with `/`"),
             ("Bearer {workspace.token}", "Bearer {token}", "`{token}` stands for nothing here"),
             ("instances = 2", "instances = 0", "not between 1 and 16"),
+            ("operations = [\"purchase\"]", "operations = [\"purchases\"]", "limits.purchases: "),
+            ("capture = { status = \"/status\" }", "capture = { state = \"/status\" }", "captures no `status`"),
+            ("name = \"ledger-sum\"", "name = \"ledger sum\"", "without dots and spaces"),
             ("instances = 2", "instancez = 2", "unknown field `instancez`"),
             ("{database_url}", "{database}", "service.env: `{database}` stands for nothing"),
             ("\"/health/ready\"", "\"/x\"\nbase_urls = [\"http://127.0.0.1:1\"]", "not both"),

@@ -1,19 +1,20 @@
 //! Reads the evidence: the target's database by the target file's SQL, and the providers' ledgers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use overdraft_model::{
     evidence::{
         Account, Adjustment, Commission, Database, DeadLetter, Entry, Evidence, Expiry, Grant, Job, Lead, Purchase,
-        Reversal, Settled, Tenancy,
+        Reversal, Settled, StatusRow, Tenancy, Violations,
     },
     manifest::World,
+    promises::Invariant,
     target::EvidenceQueries,
     tenancy::Rules,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::{fill::plain, provision::Environment};
 
@@ -58,8 +59,39 @@ pub async fn collect(
         database: database(queries, world, session).await?,
         provider: environment.stripe.ledger(),
         email: environment.email.ledger(),
+        invariants: BTreeMap::new(),
         tenancy: None,
     })
+}
+
+/// Rows that are kept of an invariant's violations; the rest is only counted.
+const KEPT: usize = 20;
+/// How long an invariant's query may take.
+const WITHIN: &str = "SET LOCAL statement_timeout = '30s'";
+
+/// Runs every invariant's query, each in a db_tx of its own that may only read. One that fails says so in its place,
+/// because it is the target file's mistake and spoils no other evidence.
+pub async fn invariants(invariants: &[Invariant], session: &mut PgConnection) -> BTreeMap<String, Violations> {
+    let mut all = BTreeMap::new();
+    for invariant in invariants {
+        let found = violations(&invariant.sql, session).await;
+        let found = found.unwrap_or_else(|problem| Violations::Failed(problem.to_string()));
+        all.insert(invariant.name.clone(), found);
+    }
+    all
+}
+
+async fn violations(sql: &str, session: &mut PgConnection) -> Result<Violations, sqlx::Error> {
+    let mut db_tx = session.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    db_tx.execute(WITHIN).await?;
+    let query = sql.trim().trim_end_matches(';');
+    let total: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM ({query}) AS violation")))
+        .fetch_one(&mut *db_tx)
+        .await?;
+    let statement = format!("SELECT to_jsonb(violation) FROM ({query}) AS violation LIMIT {KEPT}");
+    let rows: Vec<Value> = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_all(&mut *db_tx).await?;
+    db_tx.rollback().await?;
+    Ok(Violations::Found { total: u64::try_from(total).unwrap_or_default(), rows })
 }
 
 /// Probes the database for leaks between tenants, as its owner, in a db_tx that is rolled back.
@@ -91,6 +123,7 @@ async fn database(
         reversals: read.rows::<Reversal>("reversals", queries.reversals.as_ref()).await?,
         expiries: read.rows::<Expiry>("expiries", queries.expiries.as_ref()).await?,
         adjustments: read.rows::<Adjustment>("adjustments", queries.adjustments.as_ref()).await?,
+        statuses: read.rows::<StatusRow>("statuses", queries.statuses.as_ref()).await?,
         dead_letters: read.rows::<DeadLetter>("dead_letters", queries.dead_letters.as_ref()).await?,
         jobs: read.rows::<Job>("jobs", queries.jobs.as_ref()).await?,
     })

@@ -164,6 +164,7 @@ impl Runner<'_> {
         self.not_interrupted()?;
         let mut evidence =
             collect::collect(&scenario.id, environment, queries, &stage.world, &mut session, settled).await?;
+        evidence.invariants = collect::invariants(&self.site.target.invariants, &mut session).await;
         if matches!(&scenario.workload, Workload::Flow(flow) if flow.given.tenancy) {
             evidence.tenancy = Some(collect::tenancy(&environment.database_url, &self.site.target.tenancy).await);
         }

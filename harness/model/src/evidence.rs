@@ -29,6 +29,9 @@ pub struct Evidence {
     pub provider: Provider,
     /// What the email sink and the alert hook received.
     pub email: EmailSink,
+    /// What the target file's invariants returned, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub invariants: BTreeMap<String, Violations>,
     /// What the prober of tenant isolation found, where a case asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenancy: Option<Tenancy>,
@@ -88,6 +91,9 @@ pub struct Database {
     /// Credits that staff gave or took, one row per effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjustments: Option<Vec<Adjustment>>,
+    /// Statuses that things had, in order, the present one last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statuses: Option<Vec<StatusRow>>,
     /// Work that failed for good and waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<Vec<DeadLetter>>,
@@ -217,6 +223,35 @@ pub struct Adjustment {
     /// Why, in the words of who did it.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// A status that a thing had, or has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusRow {
+    /// What kind of thing: the name of an entry of the target file's `[statuses]`.
+    pub kind: String,
+    /// The target's id of the thing.
+    pub subject: String,
+    /// Its place among the statuses that the thing had; the highest is what it has.
+    pub place: i64,
+    /// The status.
+    pub status: String,
+}
+
+/// What an invariant's query returned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Violations {
+    /// So many rows, and the first of them as JSON.
+    Found {
+        /// How many there are.
+        total: u64,
+        /// Some of them.
+        rows: Vec<serde_json::Value>,
+    },
+    /// The query could not be run, in words.
+    Failed(String),
 }
 
 /// Credits that were taken back after a refund or a dispute, or given again after it was undone.

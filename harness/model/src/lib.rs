@@ -11,6 +11,7 @@
 //! | [`evidence`] | what the database, the payment provider and the email sink say afterwards |
 //! | [`target`] | the target file: how any service is started, driven and read |
 //! | [`flow`] | a case as given, when, then |
+//! | [`promises`] | what a target promises beyond the checks: limits, orders of statuses, invariants |
 //! | [`scenario`] | the scenario file: workload, load, faults, thresholds |
 //! | [`fault`] | the faults that a timetable may name |
 //! | [`manifest`] | what a run was made of: seed, plan, world, versions |
@@ -31,6 +32,7 @@ pub mod flow;
 pub mod history;
 pub mod manifest;
 pub mod operation;
+pub mod promises;
 pub mod scenario;
 pub mod span;
 pub mod target;

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{scenario::Scenario, target::Promises};
+use crate::{
+    promises::{Promises, Stated},
+    scenario::Scenario,
+};
 
 /// The version of the files in a run folder. A folder of another version is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -25,6 +28,9 @@ pub struct Manifest {
     /// What the target promises beyond the checks.
     #[serde(default, skip_serializing_if = "Promises::is_default")]
     pub promises: Promises,
+    /// What it promises by its own words: limits, orders of statuses, invariants.
+    #[serde(default, skip_serializing_if = "Stated::is_empty")]
+    pub stated: Stated,
     /// Evidence tables that the target file maps, by name.
     pub mapped: Vec<String>,
 }

@@ -9,7 +9,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{span::Span, tenancy::Rules};
+pub use crate::promises::{Freshness, Promises};
+use crate::{
+    promises::{Invariant, RateLimit, Stated, StatusOrder},
+    span::Span,
+    tenancy::Rules,
+};
 
 /// A target file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +32,16 @@ pub struct Target {
     /// Promises beyond those that every target makes.
     #[serde(default, skip_serializing_if = "Promises::is_default")]
     pub promises: Promises,
+    /// How often a workspace may ask, by kind of request. They hold for workspaces that are under them
+    /// (`{workspace.limited}`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, RateLimit>,
+    /// In which order statuses rise, by what has the status.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<String, StatusOrder>,
+    /// Queries that must return no row once the target is quiet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<Invariant>,
     /// Where instances run, or how to start them.
     pub service: Service,
     /// What to prepare in the database before instances start.
@@ -59,32 +74,12 @@ pub struct Target {
     pub evidence: EvidenceQueries,
 }
 
-/// What a target promises beyond the checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Promises {
-    /// How old a lead's sold_count may be that a read is told.
-    #[serde(default)]
-    pub sold_count: Freshness,
-}
-
-impl Promises {
-    /// Whether it is nothing beyond the usual.
+impl Target {
+    /// What it promises by its own words, as a manifest keeps it.
     #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
+    pub fn stated(&self) -> Stated {
+        Stated { limits: self.limits.clone(), statuses: self.statuses.clone(), invariants: self.invariants.clone() }
     }
-}
-
-/// How old what is read may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Freshness {
-    /// As old as it likes, as from a cache; only never from the future.
-    #[default]
-    Stale,
-    /// What was true at some moment between question and answer.
-    Linearizable,
 }
 
 /// The service's instances.
@@ -276,6 +271,9 @@ pub struct EvidenceQueries {
     /// `adjustment, workspace, credits, reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjustments: Option<String>,
+    /// `kind, subject, place, status`: what statuses a thing had, in order of place, the present one last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statuses: Option<String>,
     /// `kind, subject, reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<String>,

@@ -34,8 +34,10 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, credits: i64, price: i64) -> 
                 [
                     Step::Order { operation: order, pays: chance(&mut rng, PAYS) },
                     Step::Pause(rng.random_range(0..300)),
+                    Step::Statuses,
                     Step::Call(buy(buyer, &lead(round), key("buy"))),
                     Step::Call(read_balance(buyer)),
+                    Step::Statuses,
                 ]
             })
             .collect()

@@ -6,11 +6,14 @@ pub(crate) mod credits_never_negative;
 pub(crate) mod effects_at_most_once;
 pub(crate) mod flow_expected;
 pub(crate) mod history_linearizable;
+pub(crate) mod invariants;
 pub(crate) mod leads_capacity;
+pub(crate) mod limits_enforced;
 pub(crate) mod paid_delivered;
 pub(crate) mod purchase_atomic;
 pub(crate) mod run_exercised;
 pub(crate) mod sessions;
+pub(crate) mod status_never_regresses;
 pub(crate) mod tenants_isolated;
 pub(crate) mod thresholds;
 pub(crate) mod webhooks_authentic;
@@ -29,9 +32,11 @@ pub(crate) const STATE: &[(&str, Check)] = &[
     (effects_at_most_once::ID, effects_at_most_once::check),
     (acknowledged_durable::ID, acknowledged_durable::check),
     (paid_delivered::ID, paid_delivered::check),
+    (status_never_regresses::ID, status_never_regresses::check),
     (webhooks_authentic::ID, webhooks_authentic::check),
     (history_linearizable::ID, history_linearizable::check),
     (sessions::ID, sessions::check),
     (tenants_isolated::ID, tenants_isolated::check),
+    (limits_enforced::ID, limits_enforced::check),
     (flow_expected::ID, flow_expected::check),
 ];

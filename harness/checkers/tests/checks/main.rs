@@ -6,5 +6,6 @@ mod order;
 mod ordered;
 mod semantics;
 mod shop;
+mod stated;
 mod stories;
 mod truncated;

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use overdraft_model::{
+    codec,
     evidence::*,
     fault::{Fault, Window},
     history::{Body, Event, History, Phase},
     manifest::{self, Manifest, Planned, Provenance, World},
     operation::{Answer, Forgery, Operation, Outcome, PayBy},
+    promises::{Promises, Stated},
     scenario::{Load, Scenario, Workload},
     span::Span,
-    target::Promises,
     verdict::{CheckVerdict, Verdict},
 };
 use serde_json::{Value, json};
@@ -64,6 +65,32 @@ impl Shop {
         shop.event(Body::Scenario { name: SCENARIO.into() });
         shop.event(Body::Phase { phase: Phase::Drive });
         shop
+    }
+
+    /// An order of statuses, as the target file states it.
+    pub fn states(&mut self, kind: &str, order: &str) {
+        self.manifest.stated.statuses.insert(kind.into(), codec::read_toml(order).unwrap());
+    }
+
+    /// A rate limit, as the target file states it, and who is under it.
+    pub fn limits(&mut self, kind: &str, limit: &str, workspace: &str) {
+        self.manifest.stated.limits.insert(kind.into(), codec::read_toml(limit).unwrap());
+        let workspaces = &mut self.manifest.scenarios[0].world.workspaces;
+        let limited = workspaces.iter_mut().find(|known| known.name == workspace).unwrap();
+        limited.values = [("limited".to_owned(), json!("true")), ("id".to_owned(), json!("uuid-1"))].into();
+    }
+
+    /// A read of a status by an operation of the target file's own.
+    pub fn reads(&mut self, name: &str, workspace: &str, id: &str, status: &str) -> u64 {
+        let op = self.asks_for(name, workspace, json!({ "id": id }));
+        self.answer(op, Outcome::Ok, told(200, json!({ "status": status })));
+        op
+    }
+
+    /// An operation of the target file's own.
+    pub fn asks_for(&mut self, name: &str, workspace: &str, with: Value) -> u64 {
+        let with = serde_json::from_value(with).unwrap();
+        self.ask(process(workspace), Operation::Custom { name: name.into(), workspace: Some(workspace.into()), with })
     }
 
     pub fn scenario(&mut self) -> &mut Scenario {
@@ -341,6 +368,7 @@ fn manifest(proves: &[&str]) -> Manifest {
         scenarios: vec![Planned { scenario, world, script: "0".into() }],
         skip: BTreeMap::new(),
         promises: Promises::default(),
+        stated: Stated::default(),
         mapped: tables.iter().map(|table| (*table).to_owned()).collect(),
     }
 }
@@ -373,6 +401,7 @@ fn stocked(world: &World) -> Database {
         reversals: Some(Vec::new()),
         expiries: None,
         adjustments: None,
+        statuses: None,
         dead_letters: Some(Vec::new()),
         jobs: Some(Vec::new()),
     };

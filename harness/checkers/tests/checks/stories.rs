@@ -2,10 +2,11 @@
 //! `fixtures/histories` by `OVERDRAFT_BLESS=1 cargo test -p overdraft-checkers golden` and read back from there.
 
 use overdraft_model::{
-    evidence::Tenancy,
+    evidence::{StatusRow, Tenancy, Violations},
     fault::Fault,
     history::Body,
     operation::{Answer, Forgery, Operation, Outcome},
+    promises::Invariant,
     scenario::Workload,
 };
 
@@ -30,11 +31,14 @@ pub fn all() -> Vec<Story> {
         at_most_once(),
         durable(),
         delivered(),
+        regresses(),
         authentic(),
         linearizable(),
         sessions(),
         expected(),
         isolated(),
+        limits(),
+        invariant(),
         errors(),
         latency(),
         exercised(),
@@ -198,6 +202,50 @@ fn authentic() -> Story {
             shop.delivers("evt_forged_9", &session, Some(Forgery::Unsigned), 200);
             shop.grants("buyer-2", &session, 300, "g-forged");
         }
+    })
+}
+
+/// Bad: a late event sets a paid order back to processing.
+fn regresses() -> Story {
+    story("status.never-regresses", &[], |shop, bad| {
+        shop.states("order", "operation = 'read-order'");
+        let session = shop.tops_up("buyer-2", 300, "order-1");
+        for status in ["pending", "paid", if bad { "processing" } else { "paid" }] {
+            shop.reads("read-order", "buyer-2", &session, status);
+        }
+        let row = StatusRow { kind: "order".into(), subject: session, place: 1, status: "paid".into() };
+        shop.evidence.database.statuses = Some(vec![row]);
+    })
+}
+
+/// Bad: each instance lets in as many as the limit says.
+fn limits() -> Story {
+    story("limits.enforced", &[], |shop, bad| {
+        shop.limits("reads", "operations = ['read-balance']\nrequests = 5", "buyer-2");
+        for number in 0..if bad { 10 } else { 7 } {
+            let op = shop.ask(2, Operation::ReadBalance { workspace: "buyer-2".into() });
+            match number < 5 || bad {
+                true => shop.answer(op, Outcome::Ok, told(200, json!({ "balance": 500 }))),
+                false => shop.fail(op, 429, "rate_limited"),
+            }
+        }
+        // The reads that end every run come out of the same budget.
+        shop.wait(60_000);
+    })
+}
+
+/// Bad: the target's own query finds an order that is larger than the money for it.
+fn invariant() -> Story {
+    story("invariant.orders-have-their-money", &[], |shop, bad| {
+        shop.manifest.stated.invariants.push(Invariant {
+            name: "orders-have-their-money".into(),
+            sql: "SELECT id FROM orders WHERE credits * 10 > cents".into(),
+            reason: Some("a credit costs 10 cents".into()),
+        });
+        shop.buys("buyer-2", "lead-2", "second");
+        let rows = if bad { vec![json!({ "id": 7 })] } else { vec![] };
+        let found = Violations::Found { total: rows.len() as u64, rows };
+        shop.evidence.invariants.insert("orders-have-their-money".into(), found);
     })
 }
 

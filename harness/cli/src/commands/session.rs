@@ -188,6 +188,7 @@ impl<'a> Session<'a> {
             scenarios: plan.scenarios.clone(),
             skip: plan.target.target.skip.clone(),
             promises: plan.target.target.promises,
+            stated: plan.target.target.stated(),
             mapped: target::mapped(&plan.target.target),
         }
     }
