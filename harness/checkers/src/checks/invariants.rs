@@ -23,7 +23,9 @@ pub(crate) fn check(case: &Case<'_>, invariant: &Invariant) -> Trial {
         Some(Violations::Found { total, rows }) => {
             // Of a target of which nothing was asked it says nothing.
             trial.saw(usize::from(!case.history.calls.is_empty()));
-            if *total > 0 {
+            if *total == 0 {
+                trial.fact("its query returned no row");
+            } else {
                 let why = invariant.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
                 let summary = format!("{}{why}: {} it", invariant.name, said(*total));
                 let changes = case.history.calls.iter().rev().filter(|call| !call.operation.is_read());

@@ -35,13 +35,12 @@ fn limited(limit: &str) -> Shop {
     shop
 }
 
-fn read(shop: &mut Shop, let_in: bool) -> u64 {
+fn read(shop: &mut Shop, let_in: bool) {
     let op = shop.ask(2, Operation::ReadBalance { workspace: "buyer-2".into() });
     match let_in {
         true => shop.answer(op, Outcome::Ok, told(200, json!({ "balance": 500 }))),
         false => shop.fail(op, 429, "rate_limited"),
     }
-    op
 }
 
 fn closed(mut shop: Shop) -> Verdict {
@@ -53,7 +52,7 @@ fn closed(mut shop: Shop) -> Verdict {
 fn what_comes_back_with_time_is_let_in_and_no_more() {
     for (waits, validity) in [(12_100, Validity::Valid), (5_000, Validity::Invalid)] {
         let mut shop = limited(FIVE);
-        (0..5).for_each(|_| drop(read(&mut shop, true)));
+        (0..5).for_each(|_| read(&mut shop, true));
         read(&mut shop, false);
         shop.wait(waits);
         read(&mut shop, true);
@@ -67,7 +66,7 @@ fn what_comes_back_with_time_is_let_in_and_no_more() {
 fn a_slow_request_may_have_counted_before_or_after() {
     let mut shop = limited(FIVE);
     let slow: Vec<u64> = (0..2).map(|_| shop.ask(12, Operation::ReadBalance { workspace: "buyer-2".into() })).collect();
-    (0..4).for_each(|_| drop(read(&mut shop, true)));
+    (0..4).for_each(|_| read(&mut shop, true));
     shop.wait(20_000);
     slow.into_iter().for_each(|op| shop.answer(op, Outcome::Ok, told(200, json!({ "balance": 500 }))));
     shop.wait(60_000);
@@ -77,7 +76,7 @@ fn a_slow_request_may_have_counted_before_or_after() {
 #[test]
 fn what_has_no_clear_answer_accuses_nobody() {
     let mut shop = limited(FIVE);
-    (0..5).for_each(|_| drop(read(&mut shop, true)));
+    (0..5).for_each(|_| read(&mut shop, true));
     for _ in 0..4 {
         let op = shop.ask(2, Operation::ReadBalance { workspace: "buyer-2".into() });
         shop.lost(op);
@@ -90,7 +89,7 @@ fn what_has_no_clear_answer_accuses_nobody() {
 fn a_refusal_needs_a_budget_that_was_used_up() {
     let mut shop = limited(FIVE);
     read(&mut shop, false);
-    (0..5).for_each(|_| drop(read(&mut shop, true)));
+    (0..5).for_each(|_| read(&mut shop, true));
     shop.wait(60_000);
     says(&closed(shop), LIMITS, "was refused for asking too often (reads), and had asked 1 time in");
 
@@ -101,7 +100,7 @@ fn a_refusal_needs_a_budget_that_was_used_up() {
         shop.answer(op, Outcome::Ok, told(200, json!({})));
     }
     read(&mut shop, false);
-    (0..5).for_each(|_| drop(read(&mut shop, true)));
+    (0..5).for_each(|_| read(&mut shop, true));
     shop.wait(60_000);
     is(&closed(shop), LIMITS, Validity::Valid);
 }
@@ -110,7 +109,7 @@ fn a_refusal_needs_a_budget_that_was_used_up() {
 fn who_waited_as_long_as_it_was_told_is_let_in() {
     let play = |waits: u64| {
         let mut shop = limited(FIVE);
-        (0..5).for_each(|_| drop(read(&mut shop, true)));
+        (0..5).for_each(|_| read(&mut shop, true));
         let op = shop.ask(2, Operation::ReadBalance { workspace: "buyer-2".into() });
         let mut answer = told(429, json!({ "retry_after": 12 }));
         answer.code = Some("rate_limited".into());
@@ -128,29 +127,29 @@ fn who_waited_as_long_as_it_was_told_is_let_in() {
 fn only_who_is_under_the_limit_and_asks_beyond_it_is_judged() {
     let mut unlimited = limited(FIVE);
     unlimited.manifest.scenarios[0].world.workspaces.iter_mut().for_each(|known| known.values.clear());
-    (0..9).for_each(|_| drop(read(&mut unlimited, true)));
+    (0..9).for_each(|_| read(&mut unlimited, true));
     is(&closed(unlimited), LIMITS, Validity::Unknown);
 
     let mut modest = limited(FIVE);
-    (0..3).for_each(|_| drop(read(&mut modest, true)));
+    (0..3).for_each(|_| read(&mut modest, true));
     is(&closed(modest), LIMITS, Validity::Unknown);
 
     let mut lifted = limited(&format!("{FIVE}\nchanged_by = 'lift'"));
-    (0..5).for_each(|_| drop(read(&mut lifted, true)));
+    (0..5).for_each(|_| read(&mut lifted, true));
     read(&mut lifted, false);
     let op = lifted.asks_for("lift", "buyer-1", json!({ "workspace": "uuid-1" }));
     lifted.answer(op, Outcome::Ok, told(200, json!({})));
-    (0..9).for_each(|_| drop(read(&mut lifted, true)));
+    (0..9).for_each(|_| read(&mut lifted, true));
     is(&closed(lifted), LIMITS, Validity::Valid);
 }
 
 #[test]
 fn a_clock_that_is_moved_begins_a_new_count() {
     let mut shop = limited(FIVE);
-    (0..5).for_each(|_| drop(read(&mut shop, true)));
+    (0..5).for_each(|_| read(&mut shop, true));
     read(&mut shop, false);
     shop.event(Body::Act { what: "every instance's clock was put 3660 s ahead".into() });
-    (0..4).for_each(|_| drop(read(&mut shop, true)));
+    (0..4).for_each(|_| read(&mut shop, true));
     is(&closed(shop), LIMITS, Validity::Valid);
 }
 
