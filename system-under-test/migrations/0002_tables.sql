@@ -25,7 +25,8 @@ CREATE TABLE staff (
     email         text NOT NULL UNIQUE,
     role          text NOT NULL CHECK (role IN ('admin', 'support')),
     api_key_hash  bytea NOT NULL UNIQUE CHECK (octet_length(api_key_hash) = 32),
-    created_at    timestamptz NOT NULL DEFAULT now()
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    disabled_at   timestamptz  -- since then neither key nor password nor session opens anything
 );
 
 -- What staff did: adjusted credits, retried a dead letter, lifted a limit. Append-only.
@@ -112,11 +113,13 @@ CREATE TABLE purchases (
 );
 CREATE INDEX purchases_newest_first ON purchases (workspace_id, created_at DESC, id DESC);
 
+-- commission_percent is what the sale was made at: the setting of that moment, whatever it is by now.
 CREATE TABLE purchase_items (
-    purchase_id   uuid NOT NULL,
-    workspace_id  uuid NOT NULL,
-    lead_id       uuid NOT NULL REFERENCES leads (id),
-    price         bigint NOT NULL CHECK (price > 0),
+    purchase_id         uuid NOT NULL,
+    workspace_id        uuid NOT NULL,
+    lead_id             uuid NOT NULL REFERENCES leads (id),
+    price               bigint NOT NULL CHECK (price > 0),
+    commission_percent  integer NOT NULL CHECK (commission_percent BETWEEN 0 AND 100),
     PRIMARY KEY (purchase_id, lead_id),
     UNIQUE (workspace_id, lead_id),
     FOREIGN KEY (workspace_id, purchase_id) REFERENCES purchases (workspace_id, id)

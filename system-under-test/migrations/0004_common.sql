@@ -24,11 +24,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_staff staff;
 BEGIN
-    SELECT * INTO v_staff FROM staff WHERE api_key_hash = p_key_hash;
+    SELECT * INTO v_staff FROM staff WHERE api_key_hash = p_key_hash AND disabled_at IS NULL;
     IF NOT FOUND THEN
         -- The pages come with a session (0041); read_session() has ended it if it is too old.
         SELECT s.* INTO v_staff FROM staff_sessions held JOIN staff s ON s.id = held.staff_id
-        WHERE held.token_hash = p_key_hash AND held.ended_at IS NULL;
+        WHERE held.token_hash = p_key_hash AND held.ended_at IS NULL AND s.disabled_at IS NULL;
     END IF;
     IF NOT FOUND THEN
         PERFORM enter_workspace(p_key_hash);  -- refuses a key that is nobody's

@@ -78,13 +78,13 @@ END $$;
 -- and the confirmation. The three arrays run in parallel, one element per lead.
 CREATE FUNCTION record_purchase(p_id uuid, p_member members, p_key text, p_leads uuid[],
                                 p_prices bigint[], p_partners uuid[], p_commissions bigint[],
-                                p_total bigint) RETURNS void
+                                p_total bigint, p_percent integer) RETURNS void
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO purchases (id, workspace_id, member_id, total, idempotency_key)
     VALUES (p_id, p_member.workspace_id, p_member.id, p_total, p_key);
-    INSERT INTO purchase_items (purchase_id, workspace_id, lead_id, price)
-    SELECT p_id, p_member.workspace_id, lead_id, price
+    INSERT INTO purchase_items (purchase_id, workspace_id, lead_id, price, commission_percent)
+    SELECT p_id, p_member.workspace_id, lead_id, price, p_percent
     FROM unnest(p_leads, p_prices) AS item (lead_id, price);
     INSERT INTO commissions (purchase_id, lead_id, workspace_id, amount)
     SELECT p_id, lead_id, partner, amount
@@ -157,7 +157,7 @@ BEGIN
 
     UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
     PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
-                            v_total);
+                            v_total, p_percent);
     PERFORM post_purchase(p_id, v_wallets[v_buyer], v_total, v_partners, v_commissions);
     PERFORM earn_commissions(p_id, v_partners, v_commissions, v_owners, v_debts, p_now, p_lifetime_days);
     RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,

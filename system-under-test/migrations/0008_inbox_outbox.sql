@@ -71,22 +71,31 @@ BEGIN
                    v_carrier.task, v_carrier.argument, v_carrier.relation, p_id) USING p_run_at;
 END $$;
 
+-- How many of the last attempts their workers did not survive, the one that nobody has told of included: an attempt
+-- that is over has one entry.
+CREATE FUNCTION deaths(p_history jsonb, p_attempts integer) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN (SELECT count(*) + 1 FROM jsonb_array_elements(p_history) WITH ORDINALITY AS told (entry, place)
+        WHERE place > jsonb_array_length(p_history) - (p_attempts - 1) AND entry ->> 'error' = 'its worker died');
+
 -- An attempt begins. Which one it is; NULL: there is nothing to do, it is finished or was given up just now.
--- Of an attempt before it that never ended nobody told: its worker died, and that counts.
-CREATE FUNCTION begin_attempt(p_kind text, p_id text, p_max_attempts integer) RETURNS integer
+-- Of an attempt before it that never ended nobody told: its worker died, and that counts. It is given up after
+-- p_max_attempts, and after p_max_deaths of its workers, which may be fewer.
+CREATE FUNCTION begin_attempt(p_kind text, p_id text, p_max_attempts integer, p_max_deaths integer) RETURNS integer
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     v_carrier carrier := carrier_of(p_kind);
     v_attempts integer;
     v_died boolean;
+    v_history jsonb;
 BEGIN
-    EXECUTE format('SELECT attempts, started_at IS NOT NULL FROM %s
+    EXECUTE format('SELECT attempts, started_at IS NOT NULL, history FROM %s
                     WHERE id = %L AND state IN (''pending'', ''received'', ''failed'') FOR NO KEY UPDATE',
-                   v_carrier.relation, p_id) INTO v_attempts, v_died;
+                   v_carrier.relation, p_id) INTO v_attempts, v_died, v_history;
     IF v_attempts IS NULL THEN
         RETURN NULL;
     END IF;
-    IF v_died AND v_attempts >= p_max_attempts THEN
+    IF v_died AND (v_attempts >= p_max_attempts OR deaths(v_history, v_attempts) >= p_max_deaths) THEN
         PERFORM attempt_failed(p_kind, p_id, 'its worker died', true, p_max_attempts, now());
         RETURN NULL;
     END IF;
@@ -181,11 +190,12 @@ BEGIN
 END $$;
 
 -- Begins an attempt: the event to process, and the attempts before this one. No row if it is finished.
-CREATE FUNCTION webhook_to_process(p_id bigint, p_max_attempts integer)
+-- p_max_attempts is that of an event that is parked, which may come back more often than its workers may die.
+CREATE FUNCTION webhook_to_process(p_id bigint, p_max_attempts integer, p_max_deaths integer)
 RETURNS TABLE (event_id text, payload jsonb, attempts integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_attempt integer := begin_attempt('webhook', p_id::text, p_max_attempts);
+    v_attempt integer := begin_attempt('webhook', p_id::text, p_max_attempts, p_max_deaths);
 BEGIN
     RETURN QUERY SELECT e.event_id, e.payload, v_attempt - 1 FROM webhook_events e
         WHERE e.id = p_id AND v_attempt IS NOT NULL;
@@ -215,7 +225,7 @@ BEGIN
     IF NOT may_send(p_id) THEN
         RETURN;
     END IF;
-    v_attempt := begin_attempt('email', p_id::text, p_max_attempts);
+    v_attempt := begin_attempt('email', p_id::text, p_max_attempts, p_max_attempts);
     RETURN QUERY SELECT e.event, e.recipient, e.subject, e.body, v_attempt, e.recipient_id, c.link_base
         FROM emails e LEFT JOIN campaigns c ON c.id = e.campaign_id
         WHERE e.id = p_id AND v_attempt IS NOT NULL;
@@ -256,7 +266,7 @@ CREATE FUNCTION job_to_run(p_id uuid, p_max_attempts integer)
 RETURNS TABLE (kind text, subject text, attempt integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_attempt integer := begin_attempt('job', p_id::text, p_max_attempts);
+    v_attempt integer := begin_attempt('job', p_id::text, p_max_attempts, p_max_attempts);
 BEGIN
     RETURN QUERY SELECT j.kind, j.subject, v_attempt FROM jobs j WHERE j.id = p_id AND v_attempt IS NOT NULL;
 END $$;
@@ -353,7 +363,7 @@ GRANT EXECUTE ON FUNCTION
 TO marketplace_app;
 GRANT EXECUTE ON FUNCTION
     attempt_failed(text, text, text, boolean, integer, timestamptz), void_attempt(text, text),
-    webhook_to_process(bigint, integer), ignore_webhook(bigint),
+    webhook_to_process(bigint, integer, integer), ignore_webhook(bigint),
     webhook_failed(bigint, text, boolean, integer, timestamptz),
     email_to_send(uuid, integer), email_sent(uuid, text, timestamptz),
     job_to_run(uuid, integer), job_done(uuid), job_step(uuid, text), job_step_done(uuid, text, jsonb),

@@ -62,14 +62,13 @@ BEGIN
     ORDER BY page.created_at DESC, page.id DESC;
 END $$;
 
--- Every partner's commissions on the sales of a period: what the rule makes due (p_percent of each lead's price,
--- rounded down), what was accrued in commissions, and what the ledger moved. The sales in which the three are not
+-- Every partner's commissions on the sales of a period: what is due (of each lead's price the percentage that it was
+-- sold at, rounded down), what was accrued in commissions, and what the ledger moved. The sales in which the three are not
 -- the same are told one by one, at most p_limit of them per partner.
 --
 -- The ledger nets a purchase per account, so what it moved is told per purchase and partner; of a partner that buys
 -- its own lead the entry is its commission less the total. Whoever was paid without having sold anything appears too.
-CREATE FUNCTION reconcile_commissions(p_key_hash bytea, p_percent integer, p_from timestamptz, p_to timestamptz,
-                                      p_limit integer)
+CREATE FUNCTION reconcile_commissions(p_key_hash bytea, p_from timestamptz, p_to timestamptz, p_limit integer)
 RETURNS TABLE (workspace_id uuid, workspace text, sales bigint, due bigint, accrued bigint, paid bigint,
                differing bigint, differences jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
@@ -81,7 +80,7 @@ BEGIN
         SELECT p.id, p.workspace_id AS buyer, p.total, p.created_at FROM purchases p
         WHERE (p_from IS NULL OR p.created_at >= p_from) AND (p_to IS NULL OR p.created_at < p_to)
     ), told AS (
-        SELECT s.id, l.workspace_id AS partner, 1 AS sales, i.price * p_percent / 100 AS due, 0 AS accrued, 0 AS paid
+        SELECT s.id, l.workspace_id AS partner, 1 AS sales, i.price * i.commission_percent / 100 AS due, 0 AS accrued, 0 AS paid
         FROM sold s JOIN purchase_items i ON i.purchase_id = s.id JOIN leads l ON l.id = i.lead_id
         UNION ALL
         SELECT s.id, c.workspace_id, 0, 0, c.amount, 0 FROM sold s JOIN commissions c ON c.purchase_id = s.id
@@ -158,6 +157,6 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION
     list_purchases(bytea, text, uuid, uuid, timestamptz, timestamptz, bigint, bigint, text, integer, timestamptz, uuid),
-    reconcile_commissions(bytea, integer, timestamptz, timestamptz, integer),
+    reconcile_commissions(bytea, timestamptz, timestamptz, integer),
     list_audit(bytea, uuid, text, integer, bigint), read_overview(bytea, timestamptz)
 TO marketplace_app;

@@ -28,6 +28,7 @@ CREATE TABLE login_attempts (
 );
 
 CALL keep_internal('staff_sessions', 'login_attempts');
+GRANT UPDATE (disabled_at) ON staff TO marketplace_money;
 GRANT INSERT, UPDATE ON staff_sessions, login_attempts TO marketplace_money;
 
 CREATE FUNCTION login_bucket(p_email text) RETURNS integer
@@ -53,7 +54,7 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY SELECT 0, s.id, s.password_hash FROM (SELECT lower(p_email) AS email) AS given
-        LEFT JOIN staff s ON lower(s.email) = given.email;
+        LEFT JOIN staff s ON lower(s.email) = given.email AND s.disabled_at IS NULL;
 END $$;
 
 -- The password was right: a new session, never the one that the browser brought along, which ends.
@@ -62,6 +63,11 @@ CREATE FUNCTION open_session(p_staff uuid, p_token_hash bytea, p_replaced bytea,
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE staff_sessions SET ended_at = p_now WHERE token_hash = p_replaced AND ended_at IS NULL;
+    -- The lock waits for whoever disables this member at this moment.
+    PERFORM FROM staff WHERE id = p_staff AND disabled_at IS NULL FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     INSERT INTO staff_sessions (token_hash, staff_id, created_at, expires_at, seen_at)
     VALUES (p_token_hash, p_staff, p_now, p_now + p_lifetime, p_now);
     UPDATE login_attempts SET tat = p_now
@@ -103,6 +109,26 @@ CREATE FUNCTION end_session(p_token_hash bytea, p_now timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE staff_sessions SET ended_at = p_now WHERE token_hash = p_token_hash AND ended_at IS NULL;
 $$;
+
+-- Shuts a member of staff out, or lets them in again: key and password work or do not, and sessions end at once. False:
+-- nobody has this address, or it is so already. The audit log has no other name for somebody at the command line than
+-- the database's user.
+CREATE FUNCTION disable_staff(p_email text, p_disabled boolean, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_staff staff;
+BEGIN
+    UPDATE staff SET disabled_at = CASE WHEN p_disabled THEN p_now END
+    WHERE lower(email) = lower(p_email) AND (disabled_at IS NULL) = p_disabled RETURNING * INTO v_staff;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE staff_sessions SET ended_at = p_now WHERE staff_id = v_staff.id AND ended_at IS NULL;
+    PERFORM write_audit(v_staff.id, CASE WHEN p_disabled THEN 'staff.disabled' ELSE 'staff.enabled' END, NULL,
+        v_staff.email, jsonb_build_object('by', 'command line, as ' || session_user));
+    RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION disable_staff(text, boolean, timestamptz) TO marketplace_operator;
 
 GRANT EXECUTE ON FUNCTION
     begin_login(text, integer, interval, timestamptz),

@@ -8,7 +8,6 @@
 //! tenant and has no other right that a check could misuse. A SECURITY DEFINER function would need a second copy
 //! of the queries in a migration, and would hand every tenant's rows to the role that serves requests.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -45,15 +44,6 @@ const CHECKS: [(&str, &str); 14] = checks![
     "duplicated_effects",
 ];
 
-/// At which percentage sales are made, for the check of commissions: no row of a sale says it.
-#[derive(Clone, Copy, Debug)]
-pub struct CommissionRate {
-    /// The partner's share, in whole percent.
-    pub percent: i32,
-    /// Sales before that may have been made at another; without it, none was.
-    pub since: Option<DateTime<Utc>>,
-}
-
 /// What a check found.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckOutcome {
@@ -67,17 +57,16 @@ pub struct CheckOutcome {
     pub violations: Vec<Value>,
 }
 
-/// Runs every check on a database of the reference service, which is only read. Without `rate`, a commission must
-/// be explained by some percentage; with it, by that one.
+/// Runs every check on a database of the reference service, which is only read.
 ///
 /// `database_url` names a login user that may become `marketplace_operator`, such as the one that ran the migrations.
 ///
 /// # Errors
 /// [`Error::Database`] if the database cannot be reached; [`Error::Unreadable`] if it is not the service's, is not
 /// migrated, or does not let this user read it.
-pub async fn audit(database_url: &str, rate: Option<CommissionRate>) -> Result<Vec<CheckOutcome>, Error> {
+pub async fn audit(database_url: &str) -> Result<Vec<CheckOutcome>, Error> {
     let mut connection = PgConnection::connect(database_url).await?;
-    let outcomes = run(&mut connection, rate).await.map_err(|error| match &error {
+    let outcomes = run(&mut connection).await.map_err(|error| match &error {
         sqlx::Error::Database(told) if !is_unavailable(&error) => Error::Unreadable(told.message().to_owned()),
         _ => Error::Database(error),
     })?;
@@ -85,18 +74,11 @@ pub async fn audit(database_url: &str, rate: Option<CommissionRate>) -> Result<V
     Ok(outcomes)
 }
 
-async fn run(connection: &mut PgConnection, rate: Option<CommissionRate>) -> Result<Vec<CheckOutcome>, sqlx::Error> {
+async fn run(connection: &mut PgConnection) -> Result<Vec<CheckOutcome>, sqlx::Error> {
     let mut db_tx = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     for statement in ["SET LOCAL ROLE marketplace_operator", CHECK_TIMEOUT] {
         sqlx::query(statement).execute(&mut *db_tx).await?;
     }
-    sqlx::query(
-        "SELECT set_config('audit.commission_percent', $1, true), set_config('audit.commission_since', $2, true)",
-    )
-    .bind(rate.map(|rate| rate.percent.to_string()).unwrap_or_default())
-    .bind(rate.and_then(|rate| rate.since).map(|since| since.to_rfc3339()).unwrap_or_default())
-    .execute(&mut *db_tx)
-    .await?;
     let mut outcomes = Vec::with_capacity(CHECKS.len());
     for (name, text) in CHECKS {
         let (total, violations): (i64, Value) =

@@ -26,11 +26,11 @@ mod serve;
 mod settings;
 mod stripe;
 
-pub use audit::{CheckOutcome, CommissionRate, audit};
+pub use audit::{CheckOutcome, audit};
 pub use defects::{Defect, UnknownDefect};
 pub use error::Error;
 pub use migrate::migrate;
 pub use network::{Network, NotANetwork};
-pub use office::add_staff;
+pub use office::{add_staff, disable_staff};
 pub use serve::{ServeOptions, serve};
 pub use settings::{Secret, Settings, SettingsError};

@@ -279,10 +279,6 @@ pub(crate) struct AuditOptions {
     #[arg(long, value_enum, default_value_t = AuditFormat::Console)]
     pub(crate) format: AuditFormat,
 
-    /// The percentage that all commissions must be; without it, any that explains all of a purchase will do.
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(i32).range(0..=100))]
-    pub(crate) commission_percent: Option<i32>,
-
     /// Read a database that is not on this machine.
     #[arg(long)]
     pub(crate) allow_remote: bool,
@@ -301,6 +297,21 @@ pub(crate) enum AuditFormat {
 pub(crate) enum StaffCommand {
     /// Add somebody. The password is the first line of standard input; an API key is printed, once.
     Add(StaffAddOptions),
+    /// Shut somebody out: API key and password stop working, sessions end at once, and the audit log tells.
+    Disable(StaffMember),
+    /// Let somebody in again who was shut out, with the key and the password they had.
+    Enable(StaffMember),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StaffMember {
+    /// The address they log in with.
+    #[arg(value_name = "EMAIL")]
+    pub(crate) email: String,
+
+    /// The service's database, as the login user that ran the migrations.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
 }
 
 #[derive(Debug, Args)]

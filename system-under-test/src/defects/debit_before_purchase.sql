@@ -88,7 +88,7 @@ BEGIN
 
     UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
     PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
-                            v_total);
+                            v_total, p_percent);
     PERFORM post_shares(p_id, v_partners, v_commissions);
     PERFORM earn_commissions(p_id, v_partners, v_commissions, v_owners, v_debts, p_now, p_lifetime_days);
     RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,

@@ -50,7 +50,7 @@ BEGIN
     END IF;
 
     PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
-                            v_total);
+                            v_total, p_percent);
     PERFORM post_purchase(p_id, v_wallets[v_buyer], v_total, v_partners, v_commissions);
     PERFORM earn_commissions(p_id, v_partners, v_commissions, v_owners, v_debts, p_now, p_lifetime_days);
     -- "Mark it as sold": what was read, plus one, over whatever others have written since.

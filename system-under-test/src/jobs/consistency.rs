@@ -3,12 +3,12 @@
 //! The day is the UTC date of the service's clock. Every instance asks for the day's job, and the job's unique
 //! subject makes it one. Violations are no failure of the job: they are kept, and raise an alert.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::Work;
 use super::attempt::{Ended, Failure};
 use super::general::Job;
-use crate::audit::{CheckOutcome, CommissionRate, audit};
+use crate::audit::{CheckOutcome, audit};
 use crate::database::{is_unavailable, retrying};
 use crate::error::Error;
 
@@ -23,12 +23,8 @@ pub(crate) async fn run(job: &Job<'_>) -> Result<(), Ended> {
     let work = &job.work.0;
     let day: NaiveDate =
         job.subject.parse().map_err(|_| Failure { permanent: true, ..failure("the subject is no day") })?;
-    let (started, percent) = (work.clock.now(), work.settings.commission_percent);
-    let since: Option<DateTime<Utc>> =
-        retrying(|| sqlx::query_scalar("SELECT commission_percent_since($1)").bind(percent).fetch_one(&work.pool))
-            .await?;
-    let rate = since.map(|since| CommissionRate { percent, since: Some(since) });
-    let outcomes = audit(work.settings.database_url.expose(), rate).await.map_err(|error| match error {
+    let started = work.clock.now();
+    let outcomes = audit(work.settings.database_url.expose()).await.map_err(|error| match error {
         Error::Database(error) if is_unavailable(&error) => Ended::from(error),
         // A check that cannot be run, or takes too long, is told to people like any other job that fails.
         other => Ended::from(failure(&other.to_string())),
@@ -39,11 +35,10 @@ pub(crate) async fn run(job: &Job<'_>) -> Result<(), Ended> {
     }
     let violations = serde_json::to_value(&violated).map_err(|error| failure(&error.to_string()))?;
     retrying(|| {
-        sqlx::query("SELECT finish_consistency_run($1, $2, $3, $4, $5)")
+        sqlx::query("SELECT finish_consistency_run($1, $2, $3, $4)")
             .bind(day)
             .bind(started)
             .bind(work.clock.now())
-            .bind(percent)
             .bind(&violations)
             .execute(&work.pool)
     })

@@ -46,10 +46,15 @@ enum Failure {
 
 async fn process(work: &Work, id: i64) -> Result<(), JobError> {
     let pool = &work.0.pool;
-    // A parked event may come back more often than one that fails.
-    let most = work.0.settings.job_max_attempts.max(work.0.settings.parked_attempts);
+    // A parked event may come back more often than one that fails, or that no worker survives.
+    let deaths = work.0.settings.job_max_attempts;
+    let most = deaths.max(work.0.settings.parked_attempts);
     let received: Option<Received> = retrying(|| {
-        sqlx::query_as("SELECT * FROM webhook_to_process($1, $2)").bind(id).bind(most).fetch_optional(pool)
+        sqlx::query_as("SELECT * FROM webhook_to_process($1, $2, $3)")
+            .bind(id)
+            .bind(most)
+            .bind(deaths)
+            .fetch_optional(pool)
     })
     .await?;
     let Some(received) = received else {

@@ -65,17 +65,15 @@ impl Period {
 }
 
 impl Office<'_> {
-    /// Every partner with sales or commissions in the period, those with differences first. `percent` is the rule.
+    /// Every partner with sales or commissions in the period, those with differences first.
     pub(crate) async fn commissions(
         &self,
         period: Period,
-        percent: i32,
         now: DateTime<Utc>,
     ) -> Result<Vec<PartnerCommissions>, sqlx::Error> {
         retrying(|| {
-            sqlx::query_as("SELECT * FROM reconcile_commissions($1, $2, $3, $4, $5)")
+            sqlx::query_as("SELECT * FROM reconcile_commissions($1, $2, $3, $4)")
                 .bind(self.caller)
-                .bind(percent)
                 .bind(period.begins(now))
                 .bind(period.to)
                 .bind(TOLD)

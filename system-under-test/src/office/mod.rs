@@ -23,7 +23,7 @@ pub(crate) use self::jobs::{Job, JobCount, JobFilter};
 pub(crate) use self::password::Passwords;
 pub(crate) use self::purchases::{Purchase, PurchaseFilter};
 pub(crate) use self::session::{Guess, Member, Token};
-pub use self::staff::add_staff;
+pub use self::staff::{add_staff, disable_staff};
 
 use sqlx::PgPool;
 

@@ -1,5 +1,6 @@
-//! Adding those who run the marketplace: from the machine that may reach the database, never over HTTP.
+//! Adding those who run the marketplace, and shutting them out: from the machine that may reach the database, never over HTTP.
 
+use chrono::Utc;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
@@ -56,4 +57,29 @@ pub async fn add_staff(
         return Err(Error::Staff(format!("{email} is already a member of staff")));
     }
     Ok(Secret::new(key))
+}
+
+/// Shuts a member of staff out: neither API key nor password works any more, and every session is over. With
+/// `disabled` false it lets them in again, with the key and the password that they had.
+///
+/// `database_url` names the login user that ran the migrations.
+///
+/// # Errors
+/// If nobody has the address, if it is so already, or if the database cannot be reached.
+pub async fn disable_staff(database_url: &str, email: &str, disabled: bool) -> Result<(), Error> {
+    let email = email.trim();
+    let mut connection = PgConnection::connect(database_url).await?;
+    sqlx::query("SET ROLE marketplace_operator").execute(&mut connection).await?;
+    let changed: bool = sqlx::query_scalar("SELECT disable_staff($1, $2, $3)")
+        .bind(email)
+        .bind(disabled)
+        .bind(Utc::now())
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    if !changed {
+        let state = if disabled { "enabled" } else { "disabled" };
+        return Err(Error::Staff(format!("no member of staff that is {state} has the address {email}")));
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use overdraft_reference::{Secret, add_staff};
+use overdraft_reference::{Error, Secret, add_staff, disable_staff};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, header};
 use serde_json::{Value, json};
@@ -206,6 +206,45 @@ async fn a_session_ends_when_nobody_looks_and_after_a_day_s_work_however_busy() 
     }
     ahead(&world, 481).await;
     assert!(!busy.is_logged_in().await, "eight hours");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_disabled_is_shut_out_at_once_by_every_door_and_may_be_let_in_again() {
+    let world = World::start(None).await;
+    let browser = Browser::member(&world, "admin").await;
+    let (email, url) = ("leaver@example.test", world.url());
+    let key = add_staff(&url, email, "support", Some(&Secret::new(PASSWORD))).await.unwrap();
+    let mut leaver = Browser::new(&world);
+    assert_eq!(leaver.log_in(email, PASSWORD).await.status(), 303);
+    assert!(leaver.is_logged_in().await);
+
+    disable_staff(&url, "Leaver@example.test", true).await.unwrap();
+    assert!(!leaver.is_logged_in().await, "the session is over");
+    assert_eq!(world.get_as(key.expose(), "/v1/admin/audit").await.0, 401);
+    let refused = leaver.log_in(email, PASSWORD).await;
+    assert_eq!(refused.status(), 401);
+    assert!(refused.text().await.unwrap().contains("There is nobody with this address and this password."));
+    // A log-in that had checked the password just before.
+    let open = "SELECT open_session((SELECT id FROM staff WHERE email = 'leaver@example.test'), sha256('t'), NULL,
+                                    interval '1 hour', now())";
+    sqlx::query(open).execute(&mut world.owner().await).await.unwrap();
+    let sessions = "SELECT count(*) FROM staff_sessions h JOIN staff s ON s.id = h.staff_id
+                    WHERE s.disabled_at IS NOT NULL AND ended_at IS NULL";
+    assert_eq!(world.count(sessions).await, 0);
+    for who in [email, "nobody@example.test"] {
+        let again = disable_staff(&url, who, true).await.unwrap_err();
+        assert!(matches!(&again, Error::Staff(words) if words.contains(who)), "{again}");
+    }
+    assert!(browser.is_logged_in().await, "nobody else is");
+    let audit = browser.page("/admin/audit").await;
+    assert!(audit.contains("staff.disabled") && audit.contains("command line, as "), "{audit}");
+
+    disable_staff(&url, email, false).await.unwrap();
+    assert_eq!(world.get_as(key.expose(), "/v1/admin/audit").await.0, 200);
+    assert!(!leaver.is_logged_in().await, "what is over stays over");
+    assert_eq!(leaver.log_in(email, PASSWORD).await.status(), 303);
+    assert!(leaver.is_logged_in().await);
     world.end().await;
 }
 

@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeDelta, Utc};
-use overdraft_reference::{CheckOutcome, CommissionRate, Error, audit};
+use overdraft_reference::{CheckOutcome, Error, audit};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::credits::as_money;
 use crate::payments::{event, order, signals};
 use crate::world::World;
-
-/// What the service sells at in these tests.
-const RATE: CommissionRate = CommissionRate { percent: 20, since: None };
 
 /// A bit of everything: sales (one to the partner itself), a payment that was refunded in part, a debt, an adjustment
 /// and an expiry.
@@ -60,8 +57,8 @@ async fn lived_in() -> World {
     world
 }
 
-async fn audited(world: &World, rate: Option<CommissionRate>) -> Vec<CheckOutcome> {
-    audit(&world.url(), rate).await.unwrap()
+async fn audited(world: &World) -> Vec<CheckOutcome> {
+    audit(&world.url()).await.unwrap()
 }
 
 fn violated(outcomes: &[CheckOutcome]) -> Vec<(&str, &[Value])> {
@@ -69,20 +66,32 @@ fn violated(outcomes: &[CheckOutcome]) -> Vec<(&str, &[Value])> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_all_is_well_nothing_is_found_and_another_percentage_is() {
+async fn where_all_is_well_nothing_is_found_and_each_sale_is_held_against_its_own_rate() {
     let world = lived_in().await;
-    for rate in [None, Some(RATE)] {
-        let outcomes = audited(&world, rate).await;
-        assert_eq!(outcomes.len(), 14);
-        assert_eq!(violated(&outcomes), []);
-    }
-    let other = audited(&world, Some(CommissionRate { percent: 60, since: None })).await;
-    let found = violated(&other);
+    let (partner, buyer) = (world.tenant("partner", 0).await, world.tenant("buyer", 50).await);
+    let lead = world.lead(&partner, 30, 3).await;
+    // As after a change of COMMISSION_PERCENT: this sale at 60 beside those at 20.
+    let status: i32 = sqlx::query_scalar(
+        "SELECT (purchase(api_key_hash, 'k', '\\x00', ARRAY[$2], 60, 'r', 'http://x', $3, 90)).status FROM members
+         WHERE workspace_id = $1",
+    )
+    .bind(buyer.workspace)
+    .bind(lead)
+    .bind(Utc::now())
+    .fetch_one(&mut as_money(&world).await)
+    .await
+    .unwrap();
+    assert_eq!(status, 201);
+    world.until_quiet().await;
+    let outcomes = audited(&world).await;
+    assert_eq!(outcomes.len(), 14);
+    assert_eq!(violated(&outcomes), []);
+    world.as_owner("UPDATE purchase_items SET commission_percent = 20 WHERE price = 30").await;
+    let outcomes = audited(&world).await;
+    let found = violated(&outcomes);
     assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["commission_errors"]);
-    assert_eq!(found[0].1.len(), 4, "{found:?}");
-    let since = Some(Utc::now() + TimeDelta::days(1));
-    let later = audited(&world, Some(CommissionRate { percent: 60, since })).await;
-    assert_eq!(violated(&later), [], "what was sold before that is not held against it");
+    let [row] = found[0].1 else { panic!("{found:?}") };
+    assert_eq!((&row["expected"], &row["found"]), (&json!(6), &json!(18)));
     world.end().await;
 }
 
@@ -90,9 +99,9 @@ async fn where_all_is_well_nothing_is_found_and_another_percentage_is() {
 async fn a_database_that_is_not_the_service_s_is_told_from_one_that_is_away() {
     let world = World::start_some(None, 0, &[]).await;
     let elsewhere = world.url().replacen(world.url().rsplit('/').next().unwrap(), "postgres", 1);
-    assert!(matches!(audit(&elsewhere, None).await, Err(Error::Unreadable(_))), "{elsewhere}");
+    assert!(matches!(audit(&elsewhere).await, Err(Error::Unreadable(_))), "{elsewhere}");
     let nobody = "postgres://nobody@127.0.0.1:1/none";
-    assert!(matches!(audit(nobody, None).await, Err(Error::Database(_))));
+    assert!(matches!(audit(nobody).await, Err(Error::Database(_))));
     world.end().await;
 }
 
@@ -120,7 +129,7 @@ CREATE VIEW issuance AS SELECT id FROM accounts WHERE label = 'issuance';
 ";
 
 /// What is planted, one after the other; the checks that find more than before; a problem or effect that one names.
-const PLANTED: [(&str, &[&str], &str); 29] = [
+const PLANTED: [(&str, &[&str], &str); 30] = [
     ("UPDATE accounts SET owed = 5 WHERE id IN (SELECT id FROM idle)", &["debts"], ""),
     (
         "UPDATE accounts SET balance = -1 WHERE id IN (SELECT id FROM idle)",
@@ -170,8 +179,9 @@ const PLANTED: [(&str, &[&str], &str); 29] = [
     (
         "UPDATE commissions SET amount = 7 WHERE lead_id IN (SELECT lead_id FROM two)",
         &["commission_errors"],
-        "no one percentage",
+        "wrong amount",
     ),
+    ("UPDATE purchase_items SET commission_percent = 60 WHERE price = 7", &["commission_errors"], "\"expected\":4"),
     ("DELETE FROM commissions WHERE lead_id IN (SELECT lead_id FROM one)", &["commission_errors"], "missing"),
     (
         "UPDATE commissions SET workspace_id = (SELECT workspace_id FROM idle) WHERE amount = 1
@@ -229,11 +239,11 @@ async fn each_check_finds_what_is_planted_for_it() {
     let totals = |outcomes: &[CheckOutcome]| -> BTreeMap<&str, i64> {
         outcomes.iter().map(|outcome| (outcome.name, outcome.total)).collect()
     };
-    let mut before = totals(&audited(&world, Some(RATE)).await);
+    let mut before = totals(&audited(&world).await);
     let (mut found, mut wrong) = (BTreeSet::new(), Vec::new());
     for (planted, expected, problem) in PLANTED {
         world.as_owner(planted).await;
-        let outcomes = audited(&world, Some(RATE)).await;
+        let outcomes = audited(&world).await;
         let after = totals(&outcomes);
         let more: Vec<&str> = after.keys().copied().filter(|name| after[name] > before[name]).collect();
         let mut rows = outcomes.iter().filter(|o| expected.contains(&o.name)).flat_map(|o| &o.violations);
@@ -256,7 +266,7 @@ async fn many_rows_are_counted_and_the_first_are_shown() {
         world.lead(&partner, 5, 3).await;
     }
     world.as_owner("UPDATE leads SET sold_count = 1").await;
-    let outcomes = audited(&world, None).await;
+    let outcomes = audited(&world).await;
     let sold = outcomes.iter().find(|outcome| outcome.name == "sold_count").unwrap();
     assert_eq!((sold.total, sold.violations.len()), (23, 20));
     assert_eq!(sold.violations[0]["workspace_id"], partner.workspace.to_string());
@@ -298,10 +308,20 @@ async fn two_instances_check_once_a_day_and_raise_one_alert() {
     assert_eq!(world.count(told).await, 1);
     assert_eq!(world.stub.alerts.lock().unwrap().len(), 1);
 
-    let again = "SELECT finish_consistency_run(max(day), now(), now(), 20, '[{\"name\": \"debts\", \"total\": 1}]')
+    let again = "SELECT finish_consistency_run(max(day), now(), now(), '[{\"name\": \"debts\", \"total\": 1}]')
                  FROM consistency_runs";
     sqlx::query(again).execute(&world.app_role().await).await.unwrap_err();
     sqlx::query(again).execute(&mut world.owner().await).await.unwrap();
     assert_eq!(world.count("SELECT count(*) FROM alerts").await, 1, "a day is finished once");
+
+    let open = "SELECT count(*) FROM alerts WHERE resolved_at IS NULL";
+    assert_eq!(world.count(open).await, 1);
+    world.as_owner("UPDATE leads SET sold_count = 0").await;
+    for n in 0..2 {
+        let ahead = json!({ "ahead_ms": TimeDelta::days(3).num_milliseconds() });
+        assert_eq!(world.put(n, "/test-clock", &ahead).await, 200);
+    }
+    world.until("a clean day", async || runs().await == 4).await;
+    assert_eq!((world.count(open).await, world.stub.alerts.lock().unwrap().len()), (0, 1), "resolved, and not told");
     world.end().await;
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::world::World;
 
@@ -30,6 +31,67 @@ async fn a_job_that_kills_each_of_its_workers_ends_in_the_dead_letters() {
     assert_eq!(world.count(dead).await, 1);
     assert_eq!(world.stub.alerts.lock().unwrap().len(), 1);
     survivor.kill();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_kills_three_workers_is_buried_and_one_that_is_parked_may_come_back_more_often() {
+    let world = World::start_some(None, 0, &[]).await;
+    let (worker, app) = (world.role("marketplace_worker").await, world.role("marketplace_app").await);
+    let ids = async |event: &'static str| -> i64 {
+        let stored: bool = sqlx::query_scalar("SELECT receive_webhook($1, 'refund.created', '{}')")
+            .bind(event)
+            .fetch_one(&app)
+            .await
+            .unwrap();
+        assert!(stored);
+        world.count("SELECT max(id) FROM webhook_events").await
+    };
+    let begins = async |id: i64| -> bool {
+        let begun = sqlx::query("SELECT * FROM webhook_to_process($1, 8, 3)").bind(id).fetch_optional(&worker).await;
+        begun.unwrap().is_some()
+    };
+    let park = async |id: i64| -> bool {
+        let failed = sqlx::query_scalar("SELECT webhook_failed($1, 'parked', false, 8, now())").bind(id);
+        failed.fetch_one(&worker).await.unwrap()
+    };
+    let buried = "SELECT count(*) FROM dead_letters WHERE kind = 'webhook' AND reason = 'its worker died'
+                    AND resolved_at IS NULL";
+
+    let poison = ids("evt_poison").await;
+    for _ in 0..3 {
+        assert!(begins(poison).await);
+    }
+    assert!(!begins(poison).await, "nobody else is sent to die");
+    assert_eq!(world.count(buried).await, 1);
+
+    let parked = ids("evt_parked").await;
+    for _ in 0..5 {
+        assert!(begins(parked).await && park(parked).await);
+    }
+    assert!(begins(parked).await && begins(parked).await, "one worker died, by a deployment perhaps");
+    assert!(park(parked).await, "the seventh attempt of eight");
+    assert!(begins(parked).await && !park(parked).await, "and the eighth");
+    assert_eq!(world.count(buried).await, 1, "that one died of patience");
+
+    // Taken up again, it has three lives again.
+    let admin = world.staff("admin").await;
+    let letter: Uuid = sqlx::query_scalar("SELECT id FROM dead_letters WHERE subject = 'evt_poison'")
+        .fetch_one(&world.operator)
+        .await
+        .unwrap();
+    let retried: bool = sqlx::query_scalar("SELECT retry_dead_letter($1, $2)")
+        .bind(Sha256::digest(admin.as_bytes()).to_vec())
+        .bind(letter)
+        .fetch_one(&app)
+        .await
+        .unwrap();
+    assert!(retried);
+    for _ in 0..3 {
+        assert!(begins(poison).await);
+    }
+    assert!(!begins(poison).await);
+    assert_eq!(world.count(buried).await, 1);
     world.end().await;
 }
 
@@ -138,10 +200,16 @@ async fn a_sync_goes_on_with_the_page_that_was_not_delivered() {
     .await;
     let (partner, buyer) = (world.tenant("partner", 0).await, world.tenant("buyer", 10).await);
     *world.stub.sync_answers.lock().unwrap() = vec![200, 503, 503];
-    let mut leads = Vec::new();
-    for _ in 0..5 {
-        leads.push(world.lead(&partner, 5, 3).await);
-    }
+    // In one statement, so that no sync can find some of them: all are of one moment, and go by their ids.
+    let mut leads: Vec<Uuid> = sqlx::query_scalar(
+        "INSERT INTO leads (workspace_id, title, price, max_sales) SELECT $1, 'a lead', 5, 3 FROM generate_series(1, 5)
+         RETURNING id",
+    )
+    .bind(partner.workspace)
+    .fetch_all(&world.operator)
+    .await
+    .unwrap();
+    leads.sort_unstable();
     let delivered = |stream: &str, id: &str| -> Vec<String> {
         let synced = world.stub.synced.lock().unwrap();
         let bodies = synced.iter().map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap());

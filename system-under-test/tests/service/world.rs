@@ -215,8 +215,13 @@ impl World {
 
     /// The database, as a request sees it.
     pub(crate) async fn app_role(&self) -> PgPool {
+        self.role("marketplace_app").await
+    }
+
+    /// The database, as this role sees it.
+    pub(crate) async fn role(&self, role: &str) -> PgPool {
         let options: sqlx::postgres::PgConnectOptions = self.database.url().parse().unwrap();
-        PgPoolOptions::new().connect_with(options.options([("role", "marketplace_app")])).await.unwrap()
+        PgPoolOptions::new().connect_with(options.options([("role", role)])).await.unwrap()
     }
 
     /// One value, as the operator.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use overdraft_reference::{self as reference, CheckOutcome, CommissionRate, Error};
+use overdraft_reference::{self as reference, CheckOutcome, Error};
 
 use super::serve::runtime;
 use crate::{
@@ -15,8 +15,7 @@ pub(crate) fn execute(options: &AuditOptions) -> Result<Exit, Failure> {
     if !options.allow_remote {
         target::require_loopback(&options.database_url)?;
     }
-    let rate = options.commission_percent.map(|percent| CommissionRate { percent, since: None });
-    let audited = runtime()?.block_on(reference::audit(&options.database_url, rate));
+    let audited = runtime()?.block_on(reference::audit(&options.database_url));
     let outcomes = audited.map_err(|error| match error {
         Error::Unreadable(_) => Failure { exit: Exit::Unknown, message: error.to_string() },
         other => Failure::harness(other),

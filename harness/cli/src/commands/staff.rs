@@ -1,4 +1,4 @@
-//! `overdraft staff add`: a member of staff of the bundled reference service.
+//! `overdraft staff`: adds and shuts out members of staff of the bundled reference service.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -6,14 +6,30 @@ use overdraft_reference::{self as reference, Error, Secret};
 
 use super::serve::runtime;
 use crate::{
-    args::{StaffAddOptions, StaffCommand},
+    args::{StaffAddOptions, StaffCommand, StaffMember},
     exit::{Exit, Failure},
     output,
 };
 
 pub(crate) fn execute(command: &StaffCommand) -> Result<Exit, Failure> {
-    let StaffCommand::Add(options) = command;
-    add(options)
+    match command {
+        StaffCommand::Add(options) => add(options),
+        StaffCommand::Disable(member) => disable(member, true),
+        StaffCommand::Enable(member) => disable(member, false),
+    }
+}
+
+fn disable(StaffMember { email, database_url }: &StaffMember, disabled: bool) -> Result<Exit, Failure> {
+    runtime()?.block_on(reference::disable_staff(database_url, email, disabled)).map_err(failure)?;
+    output::note(&format!("{email} is {}", if disabled { "shut out, and logged out" } else { "staff again" }));
+    Ok(Exit::Valid)
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Staff(_) => Failure::usage(error.to_string()),
+        other => Failure::harness(other),
+    }
 }
 
 /// Prints the API key, alone on standard output, once: nothing keeps it.
@@ -21,10 +37,7 @@ fn add(options: &StaffAddOptions) -> Result<Exit, Failure> {
     let password = if options.no_password { None } else { Some(password()?) };
     let role = options.role.name();
     let added = reference::add_staff(&options.database_url, &options.email, role, password.as_ref());
-    let key = runtime()?.block_on(added).map_err(|error| match error {
-        Error::Staff(_) => Failure::usage(error.to_string()),
-        other => Failure::harness(other),
-    })?;
+    let key = runtime()?.block_on(added).map_err(failure)?;
     output::note(&format!("{} is staff with the role {role}; the API key, which is not shown again:", options.email));
     output::say(&format!("{}\n", key.expose()));
     Ok(Exit::Valid)

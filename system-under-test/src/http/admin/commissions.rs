@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Commissions {
-    /// The rule: so many percent of each price, rounded down.
+    /// What is sold now is sold at so many percent of the price, rounded down. Each sale is held against its own.
     percent: i32,
     /// Where the period begins.
     from: DateTime<Utc>,
@@ -25,7 +25,7 @@ pub(crate) struct Commissions {
     partners: Vec<PartnerCommissions>,
 }
 
-/// Per partner what is due by the rule, what was accrued and what the ledger paid, with the purchases in which these
+/// Per partner what is due by the rates of the sales, what was accrued and what the ledger paid, with the purchases in which these
 /// differ. For staff.
 #[utoipa::path(get, path = "/v1/admin/commissions", tag = "admin", security(("staff" = [])), params(Period),
     responses((status = 200, body = Commissions)))]
@@ -35,6 +35,6 @@ pub(crate) async fn list(
     Query(period): Query<Period>,
 ) -> Result<Json<Commissions>, Problem> {
     let (percent, now) = (app.settings.commission_percent, app.clock.now());
-    let partners = Office::enter(&app.pool, &key).commissions(period, percent, now).await?;
+    let partners = Office::enter(&app.pool, &key).commissions(period, now).await?;
     Ok(Json(Commissions { percent, from: period.begins(now), to: period.to, partners }))
 }

@@ -24,7 +24,7 @@ pub(super) async fn show(
     let (percent, now) = (app.settings.commission_percent, app.clock.now());
     let period = Period { from: fields.day("from", "From"), to: fields.end_of_day("to", "To") };
     let partners = match fields.mistakes.is_empty() {
-        true => visitor.office(&app).commissions(period, percent, now).await?,
+        true => visitor.office(&app).commissions(period, now).await?,
         false => Vec::new(),
     };
     let differing: i64 = partners.iter().map(|partner| partner.differing).sum();
@@ -35,8 +35,9 @@ pub(super) async fn show(
         HERE,
         "Commissions",
         html! {
-            p { "A partner is due " (percent) " % of the price of each lead sold, rounded down to whole credits. For every
-                sale this is held against the commission that was written down and what the ledger moved." }
+            p { "A partner is due a share of the price of each lead sold, rounded down to whole credits: now "
+                (percent) " %. Every sale is held, at the rate that it was made at, against the commission that was
+                written down and what the ledger moved." }
             (mistakes(&fields.mistakes))
             form.filter method="get" action=(HERE) {
                 div.field { label for="from" { "From (day, UTC)" } input #from type="date" name="from" value=(from); }
