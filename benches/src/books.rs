@@ -209,6 +209,7 @@ impl Books {
             settled,
             tenancy: None,
             invariants: BTreeMap::new(),
+            memory: None,
             database: Database {
                 accounts: Some(self.accounts),
                 entries: Some(self.entries),

@@ -90,6 +90,7 @@ pub fn planned(id: &str, operations: usize, leads: Vec<Lead>) -> Planned {
         workload: Workload::WebhookStorm { credits: ORDER, price: 20 },
         load: Load { users: USERS, rounds: operations.div_ceil(USERS), at_most: Span::from_ms(3_600_000) },
         faults: Vec::new(),
+        random: None,
         thresholds: [limit("latency.purchase", "p(99)<2000"), limit("errors", "rate<0.05")].into(),
         settle_within: Span::from_ms(20_000),
     };

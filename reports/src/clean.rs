@@ -147,6 +147,7 @@ fn measurements(value: &Measurements) -> Measurements {
         faults,
         errors,
         deliveries,
+        memory,
     } = value;
     Measurements {
         operations: *operations,
@@ -162,6 +163,7 @@ fn measurements(value: &Measurements) -> Measurements {
         faults: faults.iter().map(|fault| FaultStats { fault: text(&fault.fault), ..fault.clone() }).collect(),
         errors: errors.iter().map(error).collect(),
         deliveries: deliveries.clone(),
+        memory: *memory,
     }
 }
 

@@ -98,6 +98,15 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Kibibytes as a person reads them.
+pub fn kib(kib: u64) -> String {
+    match kib {
+        0..1_024 => format!("{kib} KiB"),
+        1_024..1_048_576 => format!("{} MiB", kib / 1_024),
+        _ => format!("{:.1} GiB", kib as f64 / 1_048_576.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ use goose::{
     goose::{GooseUser, Scenario as GooseScenario, Transaction, TransactionResult},
 };
 use overdraft_engine::{
+    http::Told,
     race::Rendezvous,
     run::{DriveError, Driver},
     stage::{Process, Stage, StageError},
@@ -36,6 +37,10 @@ use crate::script::{self, Script, Step};
 
 /// How long a user whose script is done waits before it looks up again.
 const IDLE: Duration = Duration::from_millis(50);
+/// How often a user asks who gets no answer.
+const ATTEMPTS: u32 = 6;
+/// How long it waits before it asks again; each time twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Drives with goose.
 #[derive(Debug, Clone, Copy)]
@@ -145,11 +150,14 @@ impl Attack {
             Step::Call(operation) => {
                 process.call(operation.clone()).await?;
             }
+            Step::Insist(operation) => {
+                self.insist(process, operation).await?;
+            }
             Step::Race { name, operation } => {
                 process.race(&self.races[name], operation.clone()).await?;
             }
             Step::Order { operation, pays } => {
-                let told = process.call(operation.clone()).await?;
+                let told = self.insist(process, operation).await?;
                 orders.extend(self.reads_of(operation, &told.answer));
                 let session = told.answer.text("session");
                 if let (Outcome::Ok, true, Some(session)) = (told.outcome, *pays, session) {
@@ -181,5 +189,20 @@ impl Attack {
             with: [(status.of.clone(), id.clone())].into(),
         };
         named.map(read).collect()
+    }
+
+    /// Asks again, a little later each time, while nobody says yes or no.
+    async fn insist(&self, process: &mut Process, operation: &Operation) -> Result<Told, StageError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            let told = process.call(operation.clone()).await?;
+            let refused = told.outcome == Outcome::Fail && told.answer.status.is_some();
+            if told.outcome == Outcome::Ok || refused || self.stage.stop.is_cancelled() {
+                return Ok(told);
+            }
+            self.stage.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+            pause *= 2;
+        }
+        process.call(operation.clone()).await
     }
 }

@@ -9,4 +9,5 @@ pub mod driver;
 pub mod flow;
 pub mod perform;
 pub mod script;
+mod timetable;
 mod workloads;

@@ -9,7 +9,7 @@ use overdraft_model::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{flow, workloads};
+use crate::{flow, timetable, workloads};
 
 /// One step of one user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +17,8 @@ use crate::{flow, workloads};
 pub enum Step {
     /// Ask, wait for the answer, go on whatever it is.
     Call(Operation),
+    /// Ask, and while there is no answer ask again under the same key.
+    Insist(Operation),
     /// Ask at the same instant as everybody else in the race of that name.
     Race {
         /// The race.
@@ -24,7 +26,7 @@ pub enum Step {
         /// What to ask.
         operation: Operation,
     },
-    /// Order credits; if a checkout session comes back, pay it unless the customer walks away.
+    /// Order credits, insisting; if a checkout session comes back, pay it unless the customer walks away.
     Order {
         /// The order.
         operation: Operation,
@@ -85,6 +87,9 @@ pub fn draw(scenario: &Scenario, seed: u64) -> (World, Script) {
         }
         Workload::DoubleClick { price, balance } => workloads::double_click::draw(scenario, seed, *price, *balance),
         Workload::WebhookStorm { credits, price } => workloads::webhook_storm::draw(scenario, seed, *credits, *price),
+        Workload::Market { credits, price, balance } => {
+            workloads::market::draw(scenario, seed, *credits, *price, *balance)
+        }
         Workload::Flow(flow) => flow::draw(scenario, seed, flow),
         Workload::EmailOutage { price, balance } => workloads::email_outage::draw(scenario, seed, *price, *balance),
     }
@@ -92,7 +97,10 @@ pub fn draw(scenario: &Scenario, seed: u64) -> (World, Script) {
 
 /// A scenario with everything that the seed decides for it.
 #[must_use]
-pub fn plan(scenario: Scenario, seed: u64) -> Planned {
+pub fn plan(mut scenario: Scenario, seed: u64) -> Planned {
+    if let Some(random) = scenario.random.take() {
+        scenario.faults.extend(timetable::windows(&random, &scenario.id, scenario.load.at_most, seed));
+    }
     let (world, script) = draw(&scenario, seed);
     Planned { scenario, world, script: script.hash() }
 }
@@ -124,7 +132,10 @@ mod tests {
             assert_eq!(script.users.len(), scenario.load.users, "{}", scenario.id);
             let mut owners = std::collections::HashMap::new();
             for step in script.users.iter().flatten() {
-                let (Step::Call(operation) | Step::Race { operation, .. } | Step::Order { operation, .. }) = step
+                let (Step::Call(operation)
+                | Step::Insist(operation)
+                | Step::Race { operation, .. }
+                | Step::Order { operation, .. }) = step
                 else {
                     continue;
                 };

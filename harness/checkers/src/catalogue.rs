@@ -144,6 +144,17 @@ pub static CHECKS: &[CheckInfo] = &[
         remedy: "Read balances where they are written, or pin a client to a copy that has its last write.",
     },
     CheckInfo {
+        id: "target.recovers",
+        title: "What was healed works again",
+        promise: "once every fault is healed, every instance is ready again within the settle limit",
+        how: "After the last fault is healed, each instance is asked at the target file's `ready` path until all answer \
+              2xx or the settle limit has passed. What happens while a fault is in place is not judged here.",
+        incident: "Pools that kept dead connections after a failover: the database was back in a minute, the service \
+                   only after somebody restarted it.",
+        remedy: "Test connections before use or drop them on error, retry with backoff, and never exit for good \
+                 because a dependency is away for a while.",
+    },
+    CheckInfo {
         id: "tenants.isolated",
         title: "No tenant reaches another's rows",
         promise: "no role that requests run as reads, writes, refers to, counts or infers another tenant's rows",

@@ -96,6 +96,7 @@ pub(crate) fn measure(
         races: races(history),
         faults: faults(planned, history),
         errors: errors(history),
+        memory: evidence.and_then(|evidence| evidence.memory),
         deliveries: evidence.map_or_else(|| deliveries_asked(history), |evidence| deliveries(&evidence.provider)),
     }
 }
@@ -207,6 +208,8 @@ pub(crate) fn faults(planned: &Planned, history: &History) -> Vec<FaultStats> {
             from_ms: times.iter().map(|injected| ms(injected.from)).min(),
             to_ms: times.iter().filter_map(|injected| injected.to).max().filter(|_| healed).map(ms),
             effects: times.iter().map(|injected| injected.effects).sum(),
+            ready_before: times.iter().filter_map(|injected| injected.ready_before).reduce(|one, other| one && other),
+            recovered_ms: times.iter().filter_map(|injected| injected.recovered_ms).max(),
         }
     };
     planned.scenario.planned_faults().into_iter().enumerate().map(stats).collect()

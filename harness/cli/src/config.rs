@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     args::{Common, Format, RunOptions},
     exit::Failure,
-    flow, nearest,
+    faults, flow, nearest,
     target::{self, Loaded, Need},
 };
 
@@ -80,6 +80,11 @@ pub(crate) fn resolve(
     }
     for scenario in &scenarios {
         check_scenario(scenario).map_err(|problem| Failure::usage(format!("scenario {}: {problem}", scenario.id)))?;
+        for fault in faults::all(scenario) {
+            faults::injectable(fault, &target.target, common.database_url.as_deref()).map_err(|problem| {
+                Failure::usage(format!("scenario {} plans {}: {problem}", scenario.id, fault.name()))
+            })?;
+        }
         let missing: Vec<_> = target::missing(&target.target, &needs(&scenario.workload)).into_iter().collect();
         if !missing.is_empty() {
             return Err(Failure::usage(format!(
@@ -170,13 +175,7 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
         overdraft_checkers::validate_threshold(metric, limit)
             .map_err(|error| format!("thresholds.\"{metric}\": {error}"))?;
     }
-    for window in &scenario.faults {
-        for (name, share) in window.fault.shares() {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(format!("faults: {} {name} = {share} is not a share between 0 and 1", window.fault.name()));
-            }
-        }
-    }
+    faults::check(scenario)?;
     amounts(&scenario.workload)
 }
 
@@ -203,6 +202,9 @@ fn amounts(workload: &Workload) -> Result<(), String> {
         }
         Workload::Flow(_) => vec![],
         Workload::WebhookStorm { credits, price } => vec![("credits", *credits), ("price", *price)],
+        Workload::Market { credits, price, balance } => {
+            vec![("credits", *credits), ("price", *price), ("balance", *balance)]
+        }
     };
     match amounts.into_iter().find(|(_, amount)| !(1..=1_000_000).contains(amount)) {
         Some((name, amount)) => Err(format!("workload.{name}: {amount} is not between 1 and 1000000")),
@@ -220,6 +222,11 @@ fn needs(workload: &Workload) -> Vec<Need<'_>> {
         }
         Workload::WebhookStorm { .. } => {
             let mut needs = operations(&["purchase", "buy-credits", "read-balance"]);
+            needs.push(Need::Webhook);
+            needs
+        }
+        Workload::Market { .. } => {
+            let mut needs = operations(&["purchase", "buy-credits", "read-balance", "read-lead"]);
             needs.push(Need::Webhook);
             needs
         }

@@ -1,7 +1,7 @@
 //! Exit codes: the one place where they are decided.
 
 use overdraft_engine::{
-    provision::{DatabaseProxyError, InstanceError, ProvisionError},
+    provision::{InstanceError, ProvisionError, WireError},
     run::RunError,
 };
 use overdraft_model::verdict::Validity;
@@ -69,16 +69,14 @@ impl Failure {
             // Statements and placeholders of the target file that turn out wrong only when they are used.
             RunError::Provision(
                 ProvisionError::World(_)
-                | ProvisionError::DatabaseProxy(DatabaseProxyError::NoAddress(_))
+                | ProvisionError::Wire(WireError::NoAddress { .. })
                 | ProvisionError::Instance(
                     InstanceError::Fill(_) | InstanceError::Spawn { .. } | InstanceError::Prepare { .. },
                 ),
             )
             | RunError::Session(_)
             | RunError::Collect(_) => Exit::Usage,
-            RunError::Provision(
-                ProvisionError::Postgres(_) | ProvisionError::DatabaseProxy(DatabaseProxyError::Start(_)),
-            )
+            RunError::Provision(ProvisionError::Postgres(_) | ProvisionError::Wire(WireError::Start { .. }))
             | RunError::Drive(_)
             | RunError::Recorder(_)
             | RunError::Settle(_)

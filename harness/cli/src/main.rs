@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod display;
 mod exit;
+mod faults;
 mod flow;
 mod interrupt;
 mod nearest;

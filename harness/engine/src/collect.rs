@@ -61,6 +61,7 @@ pub async fn collect(
         email: environment.email.ledger(),
         invariants: BTreeMap::new(),
         tenancy: None,
+        memory: None,
     })
 }
 

@@ -176,7 +176,8 @@ impl Recorder {
             | Body::Return { .. }
             | Body::Race { .. }
             | Body::Step { .. }
-            | Body::Act { .. } => {}
+            | Body::Act { .. }
+            | Body::Health { .. } => {}
         }
         self.send(self.clock.ns(), body).await
     }

@@ -1,6 +1,9 @@
 //! One scenario from plan to evidence: provision, drive with the nemesis, settle, read, collect.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use overdraft_model::{
@@ -13,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     collect::{self, CollectError},
-    nemesis,
+    memory, nemesis,
     provision::{self, Ended, Environment, ProvisionError, Site, WorldError, postgres::Postgres},
     recorder::{Recorder, RecorderError},
     settle::{self, SettleError},
@@ -95,7 +98,7 @@ impl Runner<'_> {
     /// Fails if the harness cannot do its work; the history written so far stays.
     pub async fn scenario(
         &self,
-        postgres: &mut Postgres,
+        postgres: &Postgres,
         database: &str,
         planned: &mut Planned,
     ) -> Result<Evidence, RunError> {
@@ -128,7 +131,9 @@ impl Runner<'_> {
             email: environment.email.clone(),
             fleet: environment.fleet.clone(),
             database_url: environment.database_url.clone(),
-            database_proxy: environment.database_proxy.clone(),
+            server: environment.server.clone(),
+            wires: environment.wires.clone(),
+            added: RwLock::default(),
             recorder: self.recorder.clone(),
             stop: self.interrupt.child_token(),
             began: self.recorder.clock().elapsed(),
@@ -137,6 +142,7 @@ impl Runner<'_> {
         let client = client.map_err(|error| DriveError::Generator(error.to_string()))?;
         let (heal, end_pump) = (CancellationToken::new(), CancellationToken::new());
         let _on_the_way_out = (heal.clone().drop_guard(), end_pump.clone().drop_guard());
+        let memory = tokio::spawn(memory::watch(environment.fleet.clone(), end_pump.clone()));
         let faults = nemesis::run(Arc::clone(&stage), scenario.faults.clone(), heal.clone());
         let faults = tokio::spawn(faults);
         let pump = tokio::spawn(webhooks::pump(Arc::clone(&stage), client.clone(), end_pump.clone()));
@@ -146,6 +152,9 @@ impl Runner<'_> {
         heal.cancel();
         faults.await.unwrap_or(Err(RecorderError::Stopped))?;
         self.not_interrupted()?;
+        let settle_within = scenario.settle_within.duration();
+        let (ready, waited) = environment.fleet.wait_healthy(settle_within).await;
+        self.recorder.mark(nemesis::health(None, ready, waited)).await?;
         if let Some(ended) = environment.fleet.ended().await {
             return Err(RunError::InstanceEnded(ended));
         }
@@ -154,7 +163,7 @@ impl Runner<'_> {
         let queries = &self.site.target.evidence;
         let mut session =
             provision::open_session(&environment.database_url, &queries.session, "evidence.session").await?;
-        let settling = settle::wait_until_quiet(&stage, &mut session, scenario.settle_within.duration());
+        let settling = settle::wait_until_quiet(&stage, &mut session, settle_within);
         let settled = self.interrupt.run_until_cancelled(settling).await.ok_or(RunError::Interrupted)??;
         end_pump.cancel();
         pump.await.unwrap_or(Err(RecorderError::Stopped))?;
@@ -168,6 +177,7 @@ impl Runner<'_> {
         if matches!(&scenario.workload, Workload::Flow(flow) if flow.given.tenancy) {
             evidence.tenancy = Some(collect::tenancy(&environment.database_url, &self.site.target.tenancy).await);
         }
+        evidence.memory = memory.await.unwrap_or_default();
         self.phase(&scenario.id, Phase::Done).await?;
         Ok(evidence)
     }
@@ -212,6 +222,6 @@ impl Runner<'_> {
 }
 
 /// A dead server explains every other error.
-fn died(postgres: &mut Postgres) -> Option<RunError> {
+fn died(postgres: &Postgres) -> Option<RunError> {
     postgres.died().map(RunError::PostgresDied)
 }

@@ -1,8 +1,11 @@
 //! What a driver works with during one scenario: processes that ask and are recorded.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use overdraft_faults::{email::EmailSim, postgres::PgProxy, stripe::StripeSim};
+use overdraft_faults::{email::EmailSim, stripe::StripeSim};
 use overdraft_model::{
     manifest::World,
     operation::{Answer, Operation, Outcome},
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     customer,
     http::{self, PrepareError, Told},
-    provision::Fleet,
+    provision::{Fleet, Wires, postgres::SharedServer},
     race::Rendezvous,
     recorder::{Recorder, RecorderError},
 };
@@ -37,8 +40,10 @@ pub struct Stage {
     pub target: Target,
     /// Who and what exists.
     pub world: World,
-    /// Where the instances answer.
+    /// Where the instances answer that are there from the beginning.
     pub base_urls: Vec<String>,
+    /// Where those answer that were added meanwhile.
+    pub added: RwLock<Vec<String>>,
     /// Where customers pay.
     pub stripe: StripeSim,
     /// Where emails and alerts go.
@@ -47,8 +52,10 @@ pub struct Stage {
     pub fleet: Fleet,
     /// The target's database, for asking what is outstanding.
     pub database_url: String,
-    /// What stands between the target and its database, where something is to strike there.
-    pub database_proxy: Option<PgProxy>,
+    /// The database server, where we started one.
+    pub server: Option<SharedServer>,
+    /// The proxies in the wires that are to be spoilt.
+    pub wires: Wires,
     /// Where everything is recorded.
     pub recorder: Recorder,
     /// Cancelled when driving must end early.
@@ -82,16 +89,44 @@ impl Stage {
         Process { stage: Arc::clone(self), client, number, turn }
     }
 
+    /// The instance whose turn it is, and where it answers.
+    #[must_use]
+    pub fn instance(&self, turn: usize) -> (usize, String) {
+        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
+        let number = turn % (self.base_urls.len() + added.len());
+        (number, self.base_urls.get(number).unwrap_or_else(|| &added[number - self.base_urls.len()]).clone())
+    }
+
+    /// From now on an instance that was added is asked in its turn.
+    pub(crate) fn also_ask(&self, base_url: String) {
+        self.added.write().unwrap_or_else(PoisonError::into_inner).push(base_url);
+    }
+
+    /// From now on it is not.
+    pub(crate) fn ask_no_more(&self, base_url: &str) {
+        self.added.write().unwrap_or_else(PoisonError::into_inner).retain(|url| url != base_url);
+    }
+
     /// Puts the clock of every instance so far ahead of the computer's, by the target file's request.
     ///
     /// # Errors
     /// Fails, in words, if the target maps none or an instance refuses.
     pub async fn move_clocks(&self, client: &reqwest::Client, ahead_ms: u64) -> Result<(), String> {
+        let all: Vec<usize> = (0..self.base_urls.len()).collect();
+        self.move_clocks_of(client, &all, ahead_ms).await
+    }
+
+    /// The same for these instances.
+    ///
+    /// # Errors
+    /// As [`Stage::move_clocks`].
+    pub async fn move_clocks_of(&self, client: &reqwest::Client, these: &[usize], ahead_ms: u64) -> Result<(), String> {
         let map = self.target.clock.as_ref().ok_or("the target file maps no `clock`")?;
-        for (instance, base_url) in self.base_urls.iter().enumerate() {
+        for instance in these {
             let values = [("ahead_ms".to_owned(), json!(ahead_ms))].into();
+            let base_url = self.base_urls.get(*instance).ok_or("there is no such instance")?;
             let request = http::prepare(map, &values, base_url).map_err(|error| error.to_string())?;
-            let told = http::send(client, &request, map, instance, self.answer_within()).await;
+            let told = http::send(client, &request, map, *instance, self.answer_within()).await;
             if told.outcome != Outcome::Ok {
                 return Err(format!("instance {instance} did not move its clock: {}", told.answer));
             }
@@ -122,9 +157,9 @@ impl Process {
         if operation.mapping().is_none() {
             return self.at_the_provider(operation, intended).await;
         }
-        let instance = self.next_instance();
         let stage = Arc::clone(&self.stage);
-        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &stage.base_urls[instance])?;
+        let (instance, base_url) = self.next_instance();
+        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &base_url)?;
         let op = stage.recorder.invoke(self.number, intended, operation).await?;
         let told = http::send(&self.client, &request, map, instance, stage.answer_within()).await;
         self.finish(op, told).await
@@ -140,9 +175,9 @@ impl Process {
         rendezvous: &Rendezvous,
         operation: Operation,
     ) -> Result<Option<(u64, Told)>, StageError> {
-        let instance = self.next_instance();
         let stage = Arc::clone(&self.stage);
-        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &stage.base_urls[instance])?;
+        let (instance, base_url) = self.next_instance();
+        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &base_url)?;
         let Some(ready) = rendezvous.get_ready(&request, &stage.stop).await else { return Ok(None) };
         let intended = stage.recorder.clock().ns();
         let op = stage.recorder.invoke(self.number, intended, operation).await?;
@@ -178,8 +213,8 @@ impl Process {
         Ok((op, told))
     }
 
-    fn next_instance(&mut self) -> usize {
+    fn next_instance(&mut self) -> (usize, String) {
         self.turn += 1;
-        self.turn % self.stage.base_urls.len()
+        self.stage.instance(self.turn)
     }
 }

@@ -93,7 +93,7 @@ pub async fn deliver_at_once(stage: &Arc<Stage>, name: &str, all: Vec<Outgoing>)
 
 fn request(stage: &Stage, outgoing: &Outgoing) -> Option<(usize, Request)> {
     let webhook = stage.target.webhook.as_ref()?;
-    let instance = usize::try_from(outgoing.id).unwrap_or(0) % stage.base_urls.len();
+    let (instance, base_url) = stage.instance(usize::try_from(outgoing.id).unwrap_or(0));
     let mut headers = vec![
         ("content-type".to_owned(), "application/json; charset=utf-8".to_owned()),
         ("user-agent".to_owned(), "Stripe/1.0 (+https://stripe.com/docs/webhooks)".to_owned()),
@@ -101,7 +101,7 @@ fn request(stage: &Stage, outgoing: &Outgoing) -> Option<(usize, Request)> {
     if let Some(signature) = stage.stripe.sign(outgoing, chrono::Utc::now().timestamp()) {
         headers.push(("stripe-signature".to_owned(), signature));
     }
-    let url = format!("{}{}", stage.base_urls[instance], webhook.path);
+    let url = format!("{base_url}{}", webhook.path);
     Some((instance, Request { method: reqwest::Method::POST, url, headers, body: Some(outgoing.body.to_vec()) }))
 }
 

@@ -43,7 +43,7 @@ async fn count(url: &str) -> Result<i64, sqlx::Error> {
 #[tokio::test(flavor = "multi_thread")]
 async fn survives_kill_stop_and_pause_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut postgres) = local(folder.path()).await else { return };
+    let Some(postgres) = local(folder.path()).await else { return };
     assert!(postgres.how().contains("started by us"), "{}", postgres.how());
     let database = postgres.create_database("overdraft_test", &[]).await.unwrap();
     let url = database.url().to_owned();
@@ -54,7 +54,8 @@ async fn survives_kill_stop_and_pause_and_leaves_nothing() {
     let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.unwrap();
     drop(connection);
 
-    let server = postgres.server().unwrap();
+    let shared = postgres.server().unwrap();
+    let mut server = shared.lock().await;
     server.kill();
     assert!(count(&url).await.is_err(), "a killed server answered");
     server.restart().await.unwrap();
@@ -68,6 +69,8 @@ async fn survives_kill_stop_and_pause_and_leaves_nothing() {
     assert!(while_paused.is_err(), "a paused server answered");
     server.resume();
     assert_eq!(count(&url).await.unwrap(), 1);
+    drop(server);
+    drop(shared);
 
     database.remove().await.unwrap();
     assert!(count(&url).await.is_err(), "the database is still there");
@@ -91,7 +94,7 @@ async fn a_second_start_uses_the_template() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_that_was_not_ours_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut postgres) = local(folder.path()).await else { return };
+    let Some(postgres) = local(folder.path()).await else { return };
     assert_eq!(postgres.died(), None);
     let database = postgres.create_database("overdraft_death", &[]).await.unwrap();
     let mut connection = PgConnection::connect(database.url()).await.unwrap();

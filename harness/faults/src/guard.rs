@@ -8,23 +8,60 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+/// Counts what a fault did. Clones count the same; it goes on counting after the fault is healed.
+#[derive(Debug, Clone, Default)]
+pub struct Effects(Vec<Arc<AtomicU64>>);
+
+impl Effects {
+    /// A counter at 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(vec![Arc::default()])
+    }
+
+    /// Counts so many more.
+    pub fn add(&self, more: u64) {
+        if let Some(first) = self.0.first() {
+            first.fetch_add(more, Ordering::SeqCst);
+        }
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|one| one.load(Ordering::SeqCst)).sum()
+    }
+}
+
 /// A fault in place. It heals when this drops.
 #[must_use = "a guard that is dropped at once heals the fault at once"]
 pub struct Guard {
-    effects: Arc<AtomicU64>,
+    effects: Effects,
     remove: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Guard {
     /// A guard over an injection: `remove` takes it away.
     pub(crate) fn new<T>(active: &Active<T>, remove: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self { effects: Arc::clone(&active.effects), remove: Some(Box::new(remove)) }
+        Self { effects: Effects(vec![Arc::clone(&active.effects)]), remove: Some(Box::new(remove)) }
+    }
+
+    /// One guard over several: the same fault in several places.
+    pub fn together(guards: Vec<Self>) -> Self {
+        let effects = Effects(guards.iter().flat_map(|guard| guard.effects.0.clone()).collect());
+        Self { effects, remove: Some(Box::new(move || drop(guards))) }
     }
 
     /// How often the fault really changed something so far: answers spoilt, deliveries added or held back.
     #[must_use]
     pub fn effects(&self) -> u64 {
-        self.effects.load(Ordering::SeqCst)
+        self.effects.count()
+    }
+
+    /// What counts them.
+    #[must_use]
+    pub fn counter(&self) -> Effects {
+        self.effects.clone()
     }
 
     /// Heals the fault and returns its effects.

@@ -59,6 +59,10 @@ pub fn history(events: &[Event]) -> String {
             Body::Heal { fault, effects } => {
                 map.keywords("info", ":nemesis", "heal").value(&json(effects)).entry("fault", &json(fault));
             }
+            Body::Health { fault, ready, waited_ms } => {
+                map.keywords("info", ":nemesis", "health").value(&json(ready)).entry("fault", &json(fault));
+                map.entry("waited-ms", &json(waited_ms));
+            }
         }
         map.entry("scenario", &Value::String(scenario.to_owned())).close();
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{operation::Forgery, tenancy::Report};
@@ -35,6 +36,18 @@ pub struct Evidence {
     /// What the prober of tenant isolation found, where a case asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenancy: Option<Tenancy>,
+    /// Peak memory of harness and service; none where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+}
+
+/// Peak resident memory in KiB (`VmHWM` of Linux).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Memory {
+    /// Of the harness, since the run began.
+    pub harness_kib: u64,
+    /// Of the instance that took most, while driving; 0 where no instance is ours.
+    pub service_kib: u64,
 }
 
 /// What came of probing the database for leaks between tenants.

@@ -1,11 +1,16 @@
 //! The faults that a scenario's timetable may name: data only, the injectors live in `faults`.
 
+pub mod outage;
 pub mod statement;
+pub mod timetable;
 pub mod toxic;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use self::{
+    outage::{Ending, Which},
     statement::StatementFault,
     toxic::{Between, Toxic},
 };
@@ -18,9 +23,13 @@ pub struct Window {
     /// When to inject, after driving began.
     #[serde(default)]
     pub at: Span,
-    /// How long until it is healed; none means until settling begins, when everything is healed.
+    /// How long until it is healed; none means until settling begins, when everything is healed. A fault that took
+    /// no effect by then is given a few seconds more.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub length: Option<Span>,
+    /// How long from one injection to the next, until driving ends; none means it is injected once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
     /// What to inject.
     pub fault: Fault,
 }
@@ -127,12 +136,63 @@ pub enum Fault {
     },
     /// Statements between the target and its database are lost, held or answered by an error.
     Statement(StatementFault),
-    /// A TCP connection is slow, cut or closed. No stage has a proxy for it yet, so a run that plans it is unknown.
+    /// A TCP connection is slow, cut or closed.
     Tcp {
         /// Which one.
         between: Between,
         /// How.
         toxic: Toxic,
+    },
+    /// Instances of the service are killed, and started again when it is healed.
+    InstancesKilled {
+        /// Which.
+        #[serde(default)]
+        which: Which,
+    },
+    /// Instances stand still, as on a machine that is out of breath, and go on when it is healed.
+    InstancesFrozen {
+        /// Which.
+        #[serde(default)]
+        which: Which,
+    },
+    /// Instances are asked to end in order and started again, as by a deploy: one after another, or all at once.
+    InstancesRestarted {
+        /// The next one ends only when the last one is ready.
+        #[serde(default)]
+        rolling: bool,
+    },
+    /// One more instance runs beside the others and is asked like them.
+    InstanceAdded {},
+    /// Instances' clocks are wrong. Needs the target file's `clock`.
+    ServiceClockSkew {
+        /// Which.
+        #[serde(default)]
+        which: Which,
+        /// By how much they are ahead.
+        ahead: Span,
+    },
+    /// The database server is gone, or stands still. Only a server that was started for the run.
+    DatabaseDown {
+        /// How it goes.
+        how: Ending,
+    },
+    /// The database server ends every connection of the target, again and again.
+    BackendsTerminated {
+        /// How long from one time to the next.
+        every: Span,
+    },
+    /// The database server has no connection left for anybody.
+    ConnectionsExhausted {},
+    /// Somebody else holds a lock in the database.
+    LockHeld {
+        /// Its name under `locks` in the target file.
+        lock: String,
+    },
+    /// The database server works with other settings, such as `deadlock_timeout`. Only a server that was started
+    /// for the run.
+    DatabaseSettings {
+        /// Name to value, as in `ALTER SYSTEM SET`.
+        settings: BTreeMap<String, String>,
     },
 }
 
@@ -160,6 +220,16 @@ impl Fault {
             Self::WebhookChaos { .. } => "webhook-chaos",
             Self::Statement(_) => "statement",
             Self::Tcp { .. } => "tcp",
+            Self::InstancesKilled { .. } => "instances-killed",
+            Self::InstancesFrozen { .. } => "instances-frozen",
+            Self::InstancesRestarted { .. } => "instances-restarted",
+            Self::InstanceAdded {} => "instance-added",
+            Self::ServiceClockSkew { .. } => "service-clock-skew",
+            Self::DatabaseDown { .. } => "database-down",
+            Self::BackendsTerminated { .. } => "backends-terminated",
+            Self::ConnectionsExhausted {} => "connections-exhausted",
+            Self::LockHeld { .. } => "lock-held",
+            Self::DatabaseSettings { .. } => "database-settings",
         }
     }
 
@@ -171,7 +241,17 @@ impl Fault {
             | Self::StripeDown { .. }
             | Self::WebhookOutage {}
             | Self::WebhookClockSkew { .. }
-            | Self::Statement(_) => vec![],
+            | Self::Statement(_)
+            | Self::InstancesKilled { .. }
+            | Self::InstancesFrozen { .. }
+            | Self::InstancesRestarted { .. }
+            | Self::InstanceAdded {}
+            | Self::ServiceClockSkew { .. }
+            | Self::DatabaseDown { .. }
+            | Self::BackendsTerminated { .. }
+            | Self::ConnectionsExhausted {}
+            | Self::LockHeld { .. }
+            | Self::DatabaseSettings { .. } => vec![],
             Self::Tcp { toxic, .. } => vec![("toxicity", toxic.toxicity)],
             Self::EmailFlaky { for_good, rate_limited, lose_answer, slow, .. } => vec![
                 ("for_good", *for_good),

@@ -54,6 +54,7 @@ impl From<CaseFile> for Scenario {
             workload: Workload::Flow(Flow { given, when, then }),
             load: Load { users: 1, rounds: 1, at_most: MOST },
             faults: Vec::new(),
+            random: None,
             thresholds: BTreeMap::new(),
             settle_within,
         }

@@ -98,6 +98,16 @@ pub enum Body {
         /// How often it took effect while it was in place.
         effects: u64,
     },
+    /// The instances were asked whether they are ready: before an injection, after healing, and once more when
+    /// everything is healed.
+    Health {
+        /// The fault's number in the scenario's timetable; none when everything is healed.
+        fault: Option<usize>,
+        /// Whether all instances said so in the end.
+        ready: bool,
+        /// Milliseconds that it was waited for.
+        waited_ms: u64,
+    },
 }
 
 /// The phases in which operations are recorded.
@@ -165,6 +175,10 @@ pub struct Injected {
     pub to: Option<u64>,
     /// How often it took effect.
     pub effects: u64,
+    /// Whether the instances were ready before.
+    pub ready_before: Option<bool>,
+    /// How long after healing they were ready again, in milliseconds; none if it was not seen.
+    pub recovered_ms: Option<u64>,
 }
 
 /// One scenario's part of a history, its events paired.
@@ -186,6 +200,8 @@ pub struct History {
     pub steps: Vec<(usize, Vec<u64>)>,
     /// What else was done to the target, in words, with its time in nanoseconds.
     pub acts: Vec<(u64, String)>,
+    /// Whether the instances were ready when everything was healed, and the milliseconds it was waited for.
+    pub ready: Option<(bool, u64)>,
     /// Phases reached, with their start.
     pub phases: Vec<(Phase, u64)>,
 }
@@ -288,7 +304,15 @@ impl History {
                 Body::Step { step, operations } => history.steps.push((step, operations)),
                 Body::Act { what } => history.acts.push((time, what)),
                 Body::Inject { fault, what } => {
-                    history.faults.push(Injected { fault, what, from: time, to: None, effects: 0 });
+                    history.faults.push(Injected {
+                        fault,
+                        what,
+                        from: time,
+                        to: None,
+                        effects: 0,
+                        ready_before: None,
+                        recovered_ms: None,
+                    });
                 }
                 Body::Heal { fault, effects } => {
                     let injected = history
@@ -299,6 +323,19 @@ impl History {
                         .ok_or(HistoryError::NotInjected { index, fault })?;
                     injected.to = Some(time);
                     injected.effects = effects;
+                }
+                Body::Health { fault: None, ready, waited_ms } => history.ready = Some((ready, waited_ms)),
+                Body::Health { fault: Some(fault), ready, waited_ms } => {
+                    let injected = history
+                        .faults
+                        .iter_mut()
+                        .rev()
+                        .find(|injected| injected.fault == fault)
+                        .ok_or(HistoryError::NotInjected { index, fault })?;
+                    match injected.to {
+                        None => injected.ready_before = Some(ready),
+                        Some(_) => injected.recovered_ms = ready.then_some(waited_ms),
+                    }
                 }
             }
         }
@@ -317,6 +354,7 @@ impl History {
             faults: Vec::new(),
             steps: Vec::new(),
             acts: Vec::new(),
+            ready: None,
             phases: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fault::{Fault, Window},
+    fault::{Fault, Window, timetable::Random, toxic::Between},
     flow::Flow,
     span::Span,
 };
@@ -29,6 +29,9 @@ pub struct Scenario {
     /// What is broken, and when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Window>,
+    /// Faults at random. Planning turns them into windows of `faults`, drawn from the seed over `load.at_most`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<Random>,
     /// Limits in k6's spelling: metric (`latency.purchase`, `errors`) to expression (`p(99)<2000`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub thresholds: BTreeMap<String, String>,
@@ -86,6 +89,15 @@ pub enum Workload {
     },
     /// A case, step by step; it has its own faults and knows no load.
     Flow(Flow),
+    /// A market day: customers buy leads, order credits and pay, look, and ask again whatever was not answered.
+    Market {
+        /// Credits bought per order.
+        credits: i64,
+        /// Credits that a lead costs.
+        price: i64,
+        /// Starting balance of each buyer.
+        balance: i64,
+    },
     /// Customers buy leads while confirmations have to be sent.
     EmailOutage {
         /// Credits that a lead costs.
@@ -104,6 +116,12 @@ impl Scenario {
             _ => Vec::new(),
         };
         self.faults.iter().map(|window| &window.fault).chain(steps).collect()
+    }
+
+    /// Whether something spoils the connections between these, so that a proxy must stand there.
+    #[must_use]
+    pub fn spoils(&self, these: Between) -> bool {
+        self.planned_faults().into_iter().any(|fault| matches!(fault, Fault::Tcp { between, .. } if *between == these))
     }
 
     /// Whether something strikes the traffic between the target and its database, so that a proxy must stand there.
@@ -125,6 +143,7 @@ impl Workload {
             Self::WebhookStorm { .. } => "webhook-storm",
             Self::EmailOutage { .. } => "email-outage",
             Self::Flow(_) => "flow",
+            Self::Market { .. } => "market",
         }
     }
 }

@@ -62,6 +62,9 @@ pub struct Target {
     /// Faults that strike one of those wait for it; without an entry they strike the next statement.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub statements: BTreeMap<String, String>,
+    /// Statements that take a lock, by its name, for scenarios in which somebody else holds it: `leads`, `accounts`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<String, String>,
     /// How tenants are kept apart in the database, for cases that probe it; what is left out is found in the
     /// catalogue.
     #[serde(default)]

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Provenance;
+use crate::{evidence::Memory, manifest::Provenance};
 
 /// The answer of a check. Worst wins: invalid over unknown over valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -161,6 +161,9 @@ pub struct Measurements {
     pub errors: Vec<ErrorGroup>,
     /// Webhook deliveries: authentic, repeated, forged.
     pub deliveries: DeliveryStats,
+    /// Peak memory; none where it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
 }
 
 /// Latency and outcomes of one operation name. Latencies are in microseconds, from the intended start.
@@ -231,6 +234,12 @@ pub struct FaultStats {
     pub to_ms: Option<u64>,
     /// How often it took effect.
     pub effects: u64,
+    /// Whether the instances were ready before each injection; none if they were not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_before: Option<bool>,
+    /// The longest time from healing until the instances were ready, in milliseconds; none if that was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_ms: Option<u64>,
 }
 
 /// Answers that were not ok, alike.

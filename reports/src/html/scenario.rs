@@ -52,6 +52,11 @@ fn figures(scenario: &ScenarioVerdict) -> Markup {
             div { dt { "Driven for" } dd { (words::millis(measured.drive_ms)) } }
             div { dt { "Quiet after" } dd { (words::millis(measured.settle_ms)) } }
             div { dt { "Most in flight" } dd { (words::count(measured.in_flight)) } }
+            @if let Some(memory) = measured.memory {
+                div { dt { "Peak memory" } dd {
+                    (words::kib(memory.service_kib)) " " span { "of an instance, " (words::kib(memory.harness_kib)) " of the harness" }
+                } }
+            }
             @if deliveries.events + deliveries.forged > 0 {
                 div { dt { "Webhooks delivered" } dd {
                     (words::count(deliveries.authentic)) " "

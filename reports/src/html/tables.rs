@@ -168,6 +168,7 @@ fn faults(all: &[FaultStats]) -> Markup {
                     thead { tr {
                         th scope="col" { "Fault" } th scope="col" { "Observed" } th.n scope="col" { "Took effect" }
                         th.n scope="col" { "From" } th.n scope="col" { "Healed" }
+                        th scope="col" { "Healthy before" } th.n scope="col" { "Healthy again after" }
                     } }
                     tbody { @for fault in all.iter().take(ROWS) { (fault_row(fault)) } }
                 }
@@ -191,6 +192,8 @@ fn fault_row(fault: &FaultStats) -> Markup {
             td.n { (words::count(fault.effects)) }
             td.n { @match fault.from_ms { Some(ms) => { (words::millis(ms)) } None => { "–" } } }
             td.n { @match fault.to_ms { Some(ms) => { (words::millis(ms)) } None => { "–" } } }
+            td { @match fault.ready_before { Some(true) => { "yes" } Some(false) => { "no" } None => { "–" } } }
+            td.n { @match fault.recovered_ms { Some(ms) => { (words::millis(ms)) } None => { "–" } } }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sample verdicts: small ones for snapshots, a realistic one to look at, a huge and a hostile one.
 
-use overdraft_model::{manifest::Provenance, verdict::*};
+use overdraft_model::{evidence::Memory, manifest::Provenance, verdict::*};
 
 /// What nobody should be able to do to a report: markup, XML, terminal and Markdown in one text.
 pub const HOSTILE: &str = "<script>alert(1)</script> \u{1b}[31m\u{0}\u{8}\u{ffff}\u{202e} ]]> | `x` **b** [l](http://evil.example/) \" ' & <img src=//e>\nnew";
@@ -267,10 +267,10 @@ fn measured() -> Measurements {
             })
             .collect(),
         faults: vec![
-            FaultStats { fault: "webhook-chaos".into(), from_ms: Some(0), to_ms: Some(20_000), effects: 1_377 },
-            FaultStats { fault: "stripe-loses-answers".into(), from_ms: Some(7_000), to_ms: Some(13_000), effects: 12 },
-            FaultStats { fault: "email-down".into(), from_ms: Some(9_000), to_ms: Some(13_000), effects: 0 },
-            FaultStats { fault: "stripe-errors".into(), from_ms: None, to_ms: None, effects: 0 },
+            fault("webhook-chaos", Some(0), Some(20_000), 1_377),
+            fault("stripe-loses-answers", Some(7_000), Some(13_000), 12),
+            fault("email-down", Some(9_000), Some(13_000), 0),
+            fault("stripe-errors", None, None, 0),
         ],
         errors: vec![
             ErrorGroup {
@@ -310,6 +310,7 @@ fn measured() -> Measurements {
             },
         ],
         deliveries: DeliveryStats { events: 240, authentic: 1_107, repeated: 867, forged: 55 },
+        memory: Some(Memory { harness_kib: 154_000, service_kib: 61_000 }),
     }
 }
 
@@ -485,4 +486,9 @@ fn poison(value: &mut serde_json::Value) {
         serde_json::Value::Object(object) => object.values_mut().for_each(poison),
         _ => {}
     }
+}
+
+fn fault(name: &str, from_ms: Option<u64>, to_ms: Option<u64>, effects: u64) -> FaultStats {
+    let recovered_ms = to_ms.map(|_| 40);
+    FaultStats { fault: name.into(), from_ms, to_ms, effects, ready_before: from_ms.map(|_| true), recovered_ms }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::try_join_all;
 use overdraft_engine::{
     http::Told,
-    nemesis::{self, Guard},
+    nemesis::{self, Held, Turns},
     race::Rendezvous,
     recorder::RecorderError,
     run::DriveError,
@@ -68,7 +68,9 @@ pub(super) struct Conductor {
     known: Known,
     races: usize,
     begun: BTreeMap<String, JoinHandle<Asked>>,
-    faults: BTreeMap<String, (usize, Guard)>,
+    faults: BTreeMap<String, (usize, Held)>,
+    /// Which instance a fault hits next.
+    turns: Turns,
     injected: usize,
 }
 
@@ -86,6 +88,7 @@ impl Conductor {
             races: 0,
             begun: BTreeMap::new(),
             faults: BTreeMap::new(),
+            turns: Turns::default(),
             injected: 0,
         })
     }
@@ -242,13 +245,12 @@ impl Conductor {
                     Cut::After => StatementAction::CutAfter {},
                 })
             };
-            let Some(guard) = nemesis::inject(&self.stage, &Fault::Statement(fault)) else {
-                return Err(StepError::Impossible("nothing stands between the target and its database".into()));
-            };
+            let fault = Fault::Statement(fault);
+            let held = nemesis::inject(&self.stage, &fault, &self.turns).await.map_err(StepError::Impossible)?;
             let operation = self.fill(operation, round)?;
             let mut process = self.process();
             asked.push(process.ask(operation.clone()).await?.0);
-            let struck = guard.heal();
+            let struck = held.heal().await.map_err(StepError::Impossible)?;
             if struck == 0 {
                 return Ok(asked);
             }
@@ -317,33 +319,32 @@ impl Conductor {
     async fn inject(&mut self, fault: &Fault, label: &str) -> Result<(), StepError> {
         let number = self.injected;
         self.injected += 1;
-        let Some(guard) = nemesis::inject(&self.stage, fault) else {
-            return Err(StepError::Impossible(format!("nobody here can inject {}", fault.name())));
-        };
+        let held = nemesis::inject(&self.stage, fault, &self.turns).await;
+        let held = held.map_err(|why| StepError::Impossible(format!("{} cannot be injected: {why}", fault.name())))?;
         self.stage.recorder.mark(Body::Inject { fault: number, what: fault.clone() }).await?;
-        self.faults.insert(label.to_owned(), (number, guard));
+        self.faults.insert(label.to_owned(), (number, held));
         Ok(())
     }
 
     async fn struck(&mut self, label: &str, times: u64) -> Result<(), StepError> {
-        let Some((_, guard)) = self.faults.get(label) else {
+        let Some((_, held)) = self.faults.get(label) else {
             return Err(StepError::Impossible(format!("no fault is in place as {label}")));
         };
         let wait = async {
-            while guard.effects() < times {
+            while held.effects() < times {
                 tokio::time::sleep(TICK).await;
             }
         };
         tokio::time::timeout(PATIENCE, wait).await.map_err(|_| {
-            StepError::Impossible(format!("{label} struck {} times within {} s", guard.effects(), PATIENCE.as_secs()))
+            StepError::Impossible(format!("{label} struck {} times within {} s", held.effects(), PATIENCE.as_secs()))
         })
     }
 
     async fn heal(&mut self, label: &str) -> Result<(), StepError> {
-        let Some((fault, guard)) = self.faults.remove(label) else {
+        let Some((fault, held)) = self.faults.remove(label) else {
             return Err(StepError::Impossible(format!("no fault is in place as {label}")));
         };
-        let effects = guard.heal();
+        let effects = held.heal().await.map_err(StepError::Impossible)?;
         Ok(self.stage.recorder.mark(Body::Heal { fault, effects }).await?)
     }
 

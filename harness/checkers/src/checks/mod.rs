@@ -14,6 +14,7 @@ pub(crate) mod purchase_atomic;
 pub(crate) mod run_exercised;
 pub(crate) mod sessions;
 pub(crate) mod status_never_regresses;
+pub(crate) mod target_recovers;
 pub(crate) mod tenants_isolated;
 pub(crate) mod thresholds;
 pub(crate) mod webhooks_authentic;
@@ -36,6 +37,7 @@ pub(crate) const STATE: &[(&str, Check)] = &[
     (webhooks_authentic::ID, webhooks_authentic::check),
     (history_linearizable::ID, history_linearizable::check),
     (sessions::ID, sessions::check),
+    (target_recovers::ID, target_recovers::check),
     (tenants_isolated::ID, tenants_isolated::check),
     (limits_enforced::ID, limits_enforced::check),
     (flow_expected::ID, flow_expected::check),

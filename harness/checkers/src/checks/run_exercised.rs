@@ -68,19 +68,25 @@ const fn kinds(workload: &Workload) -> &'static [&'static str] {
         | Workload::WalletDrain { .. }
         | Workload::DoubleClick { .. }
         | Workload::EmailOutage { .. } => &["purchase"],
-        Workload::WebhookStorm { .. } => &["buy-credits", "pay", "deliver-webhook", "purchase"],
+        Workload::WebhookStorm { .. } | Workload::Market { .. } => {
+            &["buy-credits", "pay", "deliver-webhook", "purchase"]
+        }
         // Each of its steps says what it expects.
         Workload::Flow(_) => &[],
     }
 }
 
-/// Enough was in flight at once: a quarter of the users, at least 2, at most 16.
+/// Enough was in flight at once: a quarter of the users, at least 2, at most 16. On a market day everybody takes
+/// their time, so that two are enough.
 fn concurrency(case: &Case<'_>, trial: &mut Trial) {
     if matches!(case.planned.scenario.workload, Workload::Flow(_)) {
         return;
     }
     let users = case.planned.scenario.load.users as u64;
-    let wanted = (users / 4).clamp(2, 16).min(users);
+    let wanted = match case.planned.scenario.workload {
+        Workload::Market { .. } => 2,
+        _ => (users / 4).clamp(2, 16).min(users),
+    };
     let by_users =
         |call: &&Call| call.phase == Phase::Drive && !matches!(call.operation, Operation::DeliverWebhook { .. });
     let reached = measure::in_flight(case.history.end, case.history.calls.iter().filter(by_users));
@@ -102,7 +108,7 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
     let needs = match &case.planned.scenario.workload {
         Workload::FlashSale { .. } | Workload::WalletDrain { .. } | Workload::DoubleClick { .. } => true,
         Workload::Flow(flow) => flow.when.iter().any(|step| matches!(step.action, Action::Race { loose: false, .. })),
-        Workload::WebhookStorm { .. } | Workload::EmailOutage { .. } => false,
+        Workload::WebhookStorm { .. } | Workload::EmailOutage { .. } | Workload::Market { .. } => false,
     };
     if races.is_empty() {
         if needs {

@@ -285,7 +285,7 @@ impl Shop {
 
     /// A fault window as planned; what is injected must be said with [`Shop::event`].
     pub fn plans(&mut self, fault: Fault) {
-        self.scenario().faults.push(Window { at: Span::default(), length: None, fault });
+        self.scenario().faults.push(Window { at: Span::default(), length: None, every: None, fault });
     }
 
     /// Settles, reads every balance once more and ends.
@@ -357,6 +357,7 @@ fn manifest(proves: &[&str]) -> Manifest {
         workload: Workload::FlashSale { price: PRICE, balance: 500, max_sales: vec![1] },
         load: Load { users: 3, rounds: 1, at_most: Span::from_ms(60_000) },
         faults: Vec::new(),
+        random: None,
         thresholds: BTreeMap::new(),
         settle_within: Span::from_ms(20_000),
     };

@@ -8,6 +8,7 @@ use overdraft_model::{
     operation::{Answer, Forgery, Operation, Outcome},
     promises::Invariant,
     scenario::Workload,
+    span::Span,
 };
 
 use crate::shop::{Shop, buy, told};
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Story> {
         invariant(),
         errors(),
         latency(),
+        recovers(),
         exercised(),
     ]
 }
@@ -297,6 +299,20 @@ fn latency() -> Story {
         }
         shop.sell("buyer-2", "lead-2", "queued");
         shop.ok(op, "buyer-2", "p-queued");
+    })
+}
+
+/// Bad: the database came back, the service did not.
+fn recovers() -> Story {
+    story("target.recovers", &[], |shop, bad| {
+        let fault = Fault::BackendsTerminated { every: Span::from_ms(500) };
+        shop.plans(fault.clone());
+        shop.event(Body::Inject { fault: 0, what: fault });
+        shop.event(Body::Health { fault: Some(0), ready: true, waited_ms: 1 });
+        shop.wait(1_000);
+        shop.event(Body::Heal { fault: 0, effects: 7 });
+        shop.event(Body::Health { fault: Some(0), ready: !bad, waited_ms: if bad { 10_000 } else { 40 } });
+        shop.event(Body::Health { fault: None, ready: !bad, waited_ms: if bad { 20_000 } else { 1 } });
     })
 }
 

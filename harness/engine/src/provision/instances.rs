@@ -151,7 +151,11 @@ impl Launcher {
         Ok(instances)
     }
 
-    fn launch(&self, number: usize) -> Result<Instance, InstanceError> {
+    /// Starts one instance on a port of its own; it is not waited for.
+    ///
+    /// # Errors
+    /// Fails if the program cannot be started.
+    pub fn launch(&self, number: usize) -> Result<Instance, InstanceError> {
         let problem = |problem| InstanceError::Spawn { program: self.service.command.join(" "), problem };
         let port = free_port().map_err(problem)?;
         let base_url = format!("http://127.0.0.1:{port}");
@@ -208,12 +212,22 @@ impl Launcher {
         Ok(Process { child, _watch: watch, log: log.to_owned() })
     }
 
-    async fn wait_ready(&self, instance: &mut Instance) -> Result<(), InstanceError> {
+    /// Whether an instance says that it is ready.
+    pub async fn is_ready(&self, base_url: &str) -> bool {
+        let url = format!("{base_url}{}", self.service.ready);
+        let answer = self.http.get(&url).timeout(Duration::from_secs(2)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Waits until an instance is ready.
+    ///
+    /// # Errors
+    /// Fails if it ends, or does not become ready within the target file's time.
+    pub async fn wait_ready(&self, instance: &mut Instance) -> Result<(), InstanceError> {
         let url = format!("{}{}", instance.base_url, self.service.ready);
         let deadline = Instant::now() + self.service.ready_within.duration();
         let why = loop {
-            let answer = self.http.get(&url).timeout(Duration::from_secs(2)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+            if self.is_ready(&instance.base_url).await {
                 return Ok(());
             }
             if let Some(status) = instance.ended() {
@@ -251,9 +265,45 @@ impl Instance {
 
     /// Asks it to shut down in order: SIGTERM. Dropping it afterwards waits for the end.
     pub fn terminate(&self) {
-        if let Some(process) = &self.process {
-            signal(process.child.id(), Signal::SIGTERM);
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Lets it stand still: SIGSTOP. False for one that is not ours, or not running.
+    pub fn freeze(&self) -> bool {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on: SIGCONT.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Asks it to shut down in order and waits for its end. Whether it came in time by itself; if not, it was
+    /// killed. None for one that is not ours, or not running.
+    pub async fn end(&mut self) -> Option<bool> {
+        self.terminate();
+        let mut process = self.process.take()?;
+        let deadline = Instant::now() + STOP_WITHIN;
+        loop {
+            if process.child.try_wait().ok().flatten().is_some() {
+                return Some(true);
+            }
+            if Instant::now() > deadline {
+                signal(process.child.id(), Signal::SIGKILL);
+                return Some(false);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Its process id; none for one that is not ours, or not running.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.child.id())
+    }
+
+    fn signal(&self, which: Signal) -> bool {
+        self.process.as_ref().map(|process| signal(process.child.id(), which)).is_some()
     }
 }
 
@@ -261,6 +311,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         if self.child.try_wait().ok().flatten().is_none() {
             signal(self.child.id(), Signal::SIGTERM);
+            // A frozen process does not see it.
+            signal(self.child.id(), Signal::SIGCONT);
             let deadline = Instant::now() + STOP_WITHIN;
             while self.child.try_wait().ok().flatten().is_none() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(5));

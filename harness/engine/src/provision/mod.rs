@@ -1,25 +1,24 @@
 //! Everything a scenario needs, as guards: a database, the providers, the target's instances, the world.
 
-mod database_proxy;
 mod fleet;
 mod instances;
 mod logs;
 pub mod network;
 pub mod postgres;
+mod wires;
 mod world;
 
 use std::{path::Path, time::Duration};
 
-pub use database_proxy::DatabaseProxyError;
 pub use fleet::{Ended, Fleet};
 pub use instances::{Instance, InstanceError, Launcher};
 use overdraft_faults::{
     email::EmailSim,
-    postgres::PgProxy,
     stripe::{StripeSettings, StripeSim},
 };
 use overdraft_model::{manifest::Planned, target::Target};
 use serde_json::json;
+pub use wires::{WireError, Wires};
 pub use world::WorldError;
 pub(crate) use world::open as open_session;
 
@@ -27,7 +26,7 @@ use crate::{
     fill::{self, Values},
     keeper::Keeper,
 };
-use postgres::{Database, Postgres, PostgresError};
+use postgres::{Database, Postgres, PostgresError, SharedServer};
 
 /// What Stripe's newest API calls itself, and what its events carry.
 const STRIPE_API_VERSION: &str = "2026-10-28.endive";
@@ -46,9 +45,9 @@ pub enum ProvisionError {
     /// No world.
     #[error(transparent)]
     World(#[from] WorldError),
-    /// No proxy in front of the database.
+    /// No proxy in a wire.
     #[error(transparent)]
-    DatabaseProxy(#[from] DatabaseProxyError),
+    Wire(#[from] WireError),
 }
 
 /// What stays the same for every scenario of a run.
@@ -81,8 +80,10 @@ pub struct Environment {
     pub email: EmailSim,
     /// The database that the evidence is read from.
     pub database_url: String,
-    /// What stands between the instances and that database, where something is to strike there.
-    pub database_proxy: Option<PgProxy>,
+    /// The server that it is on, where we started one.
+    pub server: Option<SharedServer>,
+    /// The proxies in the wires that are to be spoilt.
+    pub wires: Wires,
     /// The instances.
     pub fleet: Fleet,
     database: Option<Database>,
@@ -108,8 +109,9 @@ impl Environment {
             }
         };
         match Self::in_database(site, planned, &database_url).await {
-            Ok(Started { stripe, email, fleet, base_urls, database_proxy }) => {
-                Ok(Self { base_urls, stripe, email, database_url, database_proxy, fleet, database })
+            Ok(Started { stripe, email, fleet, base_urls, wires }) => {
+                let server = database.as_ref().and_then(|_| postgres.server());
+                Ok(Self { base_urls, stripe, email, database_url, server, wires, fleet, database })
             }
             Err(error) => {
                 if let Some(database) = database {
@@ -141,14 +143,12 @@ impl Environment {
         })
         .await;
         let email = EmailSim::start(site.seed, target.email.clone()).await;
-        let (database_proxy, url_of_instances) = match planned.scenario.strikes_the_database() {
-            true => database_proxy::start(database_url).await.map(|(proxy, url)| (Some(proxy), url))?,
-            false => (None, database_url.to_owned()),
-        };
+        let mut wires = Wires::new(site.seed);
+        let url_of_instances = wires.lead_to_the_database(&planned.scenario, database_url).await?;
         let values: Values = [
             ("database_url", json!(database_url)),
-            ("stripe_url", json!(stripe.url())),
-            ("email_url", json!(email.url())),
+            ("stripe_url", json!(wires.lead_to_stripe(&planned.scenario, stripe.url()).await?)),
+            ("email_url", json!(wires.lead_to_email(&planned.scenario, email.url()).await?)),
             ("alert_url", json!(email.alert_url())),
             ("webhook_secret", json!(secret)),
             ("seed", json!(site.seed)),
@@ -172,7 +172,8 @@ impl Environment {
         let fleet = Fleet::start(launcher).await?;
         let base_urls = fleet.base_urls().await;
         world::create(target, database_url, &base_urls[0], &http, &mut planned.world).await?;
-        Ok(Started { stripe, email, fleet, base_urls, database_proxy })
+        let base_urls = wires.lead_to_the_service(&planned.scenario, base_urls).await?;
+        Ok(Started { stripe, email, fleet, base_urls, wires })
     }
 
     /// Stops the instances in order and drops the database.
@@ -194,7 +195,7 @@ struct Started {
     email: EmailSim,
     fleet: Fleet,
     base_urls: Vec<String>,
-    database_proxy: Option<PgProxy>,
+    wires: Wires,
 }
 
 /// The webhook secret of a run: drawn from the seed, so that a target which already runs can be given it too.

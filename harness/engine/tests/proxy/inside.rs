@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use overdraft_faults::database;
+use overdraft_faults::database::{self, Terminator};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::Site;
@@ -11,10 +11,11 @@ use crate::support::Site;
 async fn backends_of_an_application_are_terminated_and_no_others() {
     let site = Site::open().await;
     let (mut shop, mut other) = (site.connect("shop").await, site.connect("other").await);
-    assert_eq!(database::terminate(site.url(), Some("shop")).await.unwrap(), 1);
+    let mut terminator = Terminator::connect(site.url()).await.unwrap();
+    assert_eq!(terminator.strike(Some("shop")).await.unwrap(), 1);
     assert!(shop.ping().await.is_err());
     other.ping().await.unwrap();
-    assert_eq!(database::terminate(site.url(), Some("absent")).await.unwrap(), 0);
+    assert_eq!(terminator.strike(Some("absent")).await.unwrap(), 0);
     site.connect("shop").await.ping().await.unwrap();
     site.close().await;
 }

@@ -10,7 +10,7 @@ mod download;
 mod server;
 mod template;
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 pub use database::Database;
 pub(crate) use database::without_password;
@@ -18,6 +18,7 @@ pub use docker::docker_available;
 pub use server::Server;
 pub(crate) use server::free_port;
 use sqlx::{Connection, PgConnection};
+use tokio::sync::Mutex;
 
 use crate::keeper::Keeper;
 
@@ -149,10 +150,13 @@ pub struct Postgres {
     how: String,
 }
 
+/// A server process, for those who end and start it. Whoever holds the lock is at it.
+pub type SharedServer = Arc<Mutex<Server>>;
+
 #[derive(Debug)]
 enum Kind {
     Given,
-    Server(Box<Server>),
+    Server(SharedServer),
     Docker(Box<docker::Docker>),
 }
 
@@ -206,7 +210,7 @@ impl Postgres {
     ) -> Result<Self, PostgresError> {
         let server = Server::start(options, keeper, binaries).await?;
         let url = server.url();
-        Self::finish(Kind::Server(Box::new(server)), url, how).await
+        Self::finish(Kind::Server(Arc::new(Mutex::new(server))), url, how).await
     }
 
     async fn docker(options: &PostgresOptions, keeper: &Keeper) -> Result<Self, PostgresError> {
@@ -244,17 +248,18 @@ impl Postgres {
     }
 
     /// The server process, where we started one: it can be killed, stopped, restarted and paused.
-    pub fn server(&mut self) -> Option<&mut Server> {
-        match &mut self.kind {
-            Kind::Server(server) => Some(server),
+    #[must_use]
+    pub fn server(&self) -> Option<SharedServer> {
+        match &self.kind {
+            Kind::Server(server) => Some(Arc::clone(server)),
             Kind::Given | Kind::Docker(_) => None,
         }
     }
 
     /// Why the server is gone, if it ended without our doing.
     #[must_use]
-    pub fn died(&mut self) -> Option<String> {
-        self.server().and_then(Server::died)
+    pub fn died(&self) -> Option<String> {
+        self.server()?.try_lock().ok()?.died()
     }
 
     /// Stops what was started and removes what was made.
