@@ -67,6 +67,7 @@ const FILES: &[(&str, &str)] = &[
     ("clock-skew.toml", include_str!("../catalogue/clock-skew.toml")),
     ("slow-database.toml", include_str!("../catalogue/slow-database.toml")),
     ("rolling-deploy.toml", include_str!("../catalogue/rolling-deploy.toml")),
+    ("market.toml", include_str!("../catalogue/market.toml")),
     ("soak.toml", include_str!("../catalogue/soak.toml")),
     ("CF-01.toml", include_str!("../critical-flows/CF-01.toml")),
     ("CF-02.toml", include_str!("../critical-flows/CF-02.toml")),

@@ -85,6 +85,11 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) duration: Option<String>,
 
+    /// A Chaos Toolkit experiment (JSON) whose method takes the place of the one scenario's faults; its journal is
+    /// written to the run's folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) experiment: Option<PathBuf>,
+
     /// Plant one of the target's known bugs, to see it found.
     #[arg(long, value_name = "NAME")]
     pub(crate) defect: Option<String>,

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use overdraft_engine::provision::postgres::Way;
+use overdraft_engine::{
+    chaos_toolkit::{self, Experiment},
+    provision::postgres::Way,
+};
 use overdraft_model::{
     manifest::Planned,
     scenario::{Scenario, Workload},
@@ -41,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) configuration: String,
     /// The command that repeats it.
     pub(crate) replay: String,
+    /// The experiment whose method is the timetable, if one was given.
+    pub(crate) experiment: Option<Experiment>,
 }
 
 /// Resolves `run`'s arguments.
@@ -60,8 +65,27 @@ pub(crate) fn plan(options: &RunOptions) -> Result<Plan, Failure> {
             fill_duration(scenario, duration);
         }
     }
+    let experiment = options.experiment.as_deref().map(|file| experiment(file, &mut scenarios)).transpose()?;
     let seed = options.seed.unwrap_or_else(new_seed);
-    resolve(scenarios, seed, options.defect.clone(), options.common.clone(), replay_line(options, seed))
+    let plan = resolve(scenarios, seed, options.defect.clone(), options.common.clone(), replay_line(options, seed))?;
+    Ok(Plan { experiment, ..plan })
+}
+
+/// An experiment's method in place of the scenario's own faults.
+fn experiment(file: &Path, scenarios: &mut [Scenario]) -> Result<Experiment, Failure> {
+    let shown = file.display();
+    let [scenario] = scenarios else {
+        return Err(Failure::usage("--experiment needs exactly one scenario, such as `market`".to_owned()));
+    };
+    if matches!(scenario.workload, Workload::Flow(_)) {
+        return Err(Failure::usage(format!("--experiment: the case {} has faults of its own", scenario.id)));
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read the experiment {shown}: {error}")))?;
+    let experiment = chaos_toolkit::read(&text).map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
+    scenario.faults.clone_from(&experiment.windows);
+    scenario.random = None;
+    Ok(experiment)
 }
 
 /// Checks scenarios against a target and draws what the seed decides.
@@ -98,7 +122,7 @@ pub(crate) fn resolve(
     let scenarios: Vec<Planned> = scenarios.into_iter().map(|scenario| script::plan(scenario, seed)).collect();
     let configuration = hash(&target.text, &scenarios, seed, defect.as_deref());
     let format = common.format;
-    Ok(Plan { seed, target, defect, scenarios, common, way, format, configuration, replay })
+    Ok(Plan { seed, target, defect, scenarios, common, way, format, configuration, replay, experiment: None })
 }
 
 /// Scenarios by name, suite or path, in the order given, each once.
@@ -265,6 +289,9 @@ fn replay_line(options: &RunOptions, seed: u64) -> String {
     }
     if let Some(duration) = &options.duration {
         line.extend(["--duration".to_owned(), duration.clone()]);
+    }
+    if let Some(experiment) = &options.experiment {
+        line.extend(["--experiment".to_owned(), experiment.display().to_string()]);
     }
     if let Some(defect) = &options.defect {
         line.extend(["--defect".to_owned(), defect.clone()]);

@@ -19,6 +19,7 @@
 //! | [`store`] | the run folder |
 //! | [`run`] | all of it in order, for one scenario |
 
+pub mod chaos_toolkit;
 pub mod clock;
 pub mod collect;
 mod customer;

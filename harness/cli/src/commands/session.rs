@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use overdraft_engine::{
+    chaos_toolkit,
     clock::Clock,
     keeper::Keeper,
     progress::Progress,
@@ -103,6 +104,7 @@ impl<'a> Session<'a> {
         let histories = History::from_events(events).map_err(Failure::harness)?;
         let verdict = overdraft_checkers::judge(&manifest, &histories, &evidence);
         self.write_reports(&verdict)?;
+        self.write_journal(&verdict, &histories)?;
         match outcome {
             Ok(()) => Ok(Finished { verdict, folder: self.store.folder().to_owned() }),
             Err(failure) => Err(self.kept(&failure)),
@@ -191,6 +193,18 @@ impl<'a> Session<'a> {
             stated: plan.target.target.stated(),
             mapped: target::mapped(&plan.target.target),
         }
+    }
+
+    /// The experiment's journal, where one was given.
+    fn write_journal(&self, verdict: &Verdict, histories: &[History]) -> Result<(), Failure> {
+        let (Some(experiment), Some(history)) = (&self.plan.experiment, histories.first()) else { return Ok(()) };
+        let outcome = match verdict.validity {
+            Validity::Valid => chaos_toolkit::Outcome::Held,
+            Validity::Invalid => chaos_toolkit::Outcome::Deviated,
+            Validity::Unknown => chaos_toolkit::Outcome::Failed,
+        };
+        let journal = chaos_toolkit::journal(experiment, history, self.started, outcome);
+        self.store.save("journal.json", format!("{journal:#}\n").as_bytes()).map_err(Failure::harness)
     }
 
     fn write_reports(&self, verdict: &Verdict) -> Result<(), Failure> {

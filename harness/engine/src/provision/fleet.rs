@@ -83,11 +83,12 @@ impl Fleet {
     /// # Errors
     /// Fails if it does not become ready again.
     pub async fn restart(&self, number: usize) -> Result<Option<bool>, InstanceError> {
-        let mut instances = self.instances.lock().await;
-        let Some(instance) = instances.get_mut(number) else { return Ok(None) };
-        let ended = instance.end().await;
+        let ended = match self.instances.lock().await.get_mut(number) {
+            Some(instance) => instance.end().await,
+            None => None,
+        };
         if ended.is_some() {
-            self.launcher.start_again(instance).await?;
+            self.start_missing().await?;
         }
         Ok(ended)
     }
@@ -104,14 +105,17 @@ impl Fleet {
     /// # Errors
     /// Fails if it does not become ready.
     pub async fn add(&self) -> Result<Option<String>, InstanceError> {
-        let mut instances = self.instances.lock().await;
-        if instances.iter().all(|instance| instance.pid().is_none()) {
-            return Ok(None);
-        }
-        let mut instance = self.launcher.launch(instances.len())?;
+        let number = {
+            let instances = self.instances.lock().await;
+            if instances.iter().all(|instance| instance.pid().is_none()) {
+                return Ok(None);
+            }
+            instances.len()
+        };
+        let mut instance = self.launcher.launch(number)?;
         self.launcher.wait_ready(&mut instance).await?;
         let base_url = instance.base_url.clone();
-        instances.push(instance);
+        self.instances.lock().await.push(instance);
         Ok(Some(base_url))
     }
 
@@ -144,13 +148,31 @@ impl Fleet {
         self.instances.lock().await.iter().filter_map(Instance::pid).collect()
     }
 
-    /// Starts whatever is not running, and waits until all are ready.
+    /// Starts whatever is not running, and waits until that is ready. Nothing is locked while it waits: another may
+    /// be frozen meanwhile, and has to be thawed.
     ///
     /// # Errors
     /// Fails if one does not become ready.
     pub async fn start_missing(&self) -> Result<(), InstanceError> {
+        let mut started = Vec::new();
         for instance in self.instances.lock().await.iter_mut() {
-            self.launcher.start_again(instance).await?;
+            if self.launcher.start_again(instance)? {
+                started.push(instance.base_url.clone());
+            }
+        }
+        let deadline = Instant::now() + self.launcher.ready_within();
+        for base_url in started {
+            while !self.launcher.is_ready(&base_url).await {
+                let mut instances = self.instances.lock().await;
+                // Killed meanwhile, by our own doing: whoever did that starts it again.
+                let Some(instance) = instances.iter_mut().find(|one| one.base_url == base_url && one.pid().is_some())
+                else {
+                    break;
+                };
+                self.launcher.not_ready(instance, deadline)?;
+                drop(instances);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
         Ok(())
     }

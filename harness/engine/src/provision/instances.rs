@@ -169,15 +169,20 @@ impl Launcher {
         self.spawn(&self.service.command, &values, &self.logs.join(format!("instance-{number}.log")))
     }
 
-    /// Starts an instance that is not running, on its own port, and waits until it is ready.
+    /// Starts an instance that is not running, on its own port; it is not waited for. Whether it was started.
     ///
     /// # Errors
-    /// Fails if it does not become ready.
-    pub async fn start_again(&self, instance: &mut Instance) -> Result<(), InstanceError> {
-        if let (Some(port), None) = (instance.port, &instance.process) {
-            instance.process = Some(self.spawn_instance(instance.number, port)?);
-        }
-        self.wait_ready(instance).await
+    /// Fails if the program cannot be started.
+    pub fn start_again(&self, instance: &mut Instance) -> Result<bool, InstanceError> {
+        let (Some(port), None) = (instance.port, &instance.process) else { return Ok(false) };
+        instance.process = Some(self.spawn_instance(instance.number, port)?);
+        Ok(true)
+    }
+
+    /// How long an instance may take to become ready.
+    #[must_use]
+    pub fn ready_within(&self) -> Duration {
+        self.service.ready_within.duration()
     }
 
     fn spawn(&self, words: &[String], values: &Values, log: &Path) -> Result<Process, InstanceError> {
@@ -224,20 +229,25 @@ impl Launcher {
     /// # Errors
     /// Fails if it ends, or does not become ready within the target file's time.
     pub async fn wait_ready(&self, instance: &mut Instance) -> Result<(), InstanceError> {
-        let url = format!("{}{}", instance.base_url, self.service.ready);
-        let deadline = Instant::now() + self.service.ready_within.duration();
-        let why = loop {
-            if self.is_ready(&instance.base_url).await {
-                return Ok(());
-            }
-            if let Some(status) = instance.ended() {
-                break format!("and ended ({status})");
-            }
-            if Instant::now() > deadline {
-                break format!("within {}", self.service.ready_within);
-            }
+        let deadline = Instant::now() + self.ready_within();
+        while !self.is_ready(&instance.base_url).await {
+            self.not_ready(instance, deadline)?;
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Whether one that is not ready yet may still become so.
+    ///
+    /// # Errors
+    /// Fails if it has ended, or its time is over.
+    pub fn not_ready(&self, instance: &mut Instance, deadline: Instant) -> Result<(), InstanceError> {
+        let why = match instance.ended() {
+            Some(status) => format!("and ended ({status})"),
+            None if Instant::now() > deadline => format!("within {}", self.service.ready_within),
+            None => return Ok(()),
         };
+        let url = format!("{}{}", instance.base_url, self.service.ready);
         let log = instance.process.as_ref().map(|process| process.log.clone()).unwrap_or_default();
         Err(InstanceError::NotReady { url, why, log: log.display().to_string(), tail: tail(&log) })
     }

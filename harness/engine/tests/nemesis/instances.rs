@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::Broken;
+use overdraft_engine::nemesis::{self, Turns};
+
+use crate::support::{Broken, read};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_instance_is_gone_and_comes_back_another() {
@@ -29,6 +31,20 @@ async fn a_frozen_instance_stands_still_and_goes_on_as_the_same() {
     assert_eq!((held.effects(), broken.answers(0).await), (1, None));
     held.heal().await.unwrap();
     assert_eq!(broken.answers(0).await, Some(before));
+    broken.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_killed_starts_again_while_another_is_frozen() {
+    let Some(broken) = Broken::open("").await else { return };
+    let turns = Turns::default();
+    let (killed, frozen) = (read(r#"{ kind = "instances-killed" }"#), read(r#"{ kind = "instances-frozen" }"#));
+    let killed = nemesis::inject(&broken.stage, &killed, &turns).await.unwrap();
+    let frozen = nemesis::inject(&broken.stage, &frozen, &turns).await.unwrap();
+    assert_eq!(killed.heal().await, Ok(1));
+    assert!(broken.answers(0).await.is_some() && broken.answers(1).await.is_none());
+    assert_eq!(frozen.heal().await, Ok(1));
+    assert!(broken.answers(1).await.is_some());
     broken.close().await;
 }
 

@@ -14,7 +14,7 @@ const TOO_MANY: &str = "53300";
 /// How often it is tried to take one more: others that were ended leave room.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Connections opened at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// Ends other sessions' connections, by a session of its own.
 #[derive(Debug)]
