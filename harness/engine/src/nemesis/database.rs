@@ -1,6 +1,10 @@
 //! Faults of the database server and inside the database.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use overdraft_faults::{
     database::{self, Terminator},
@@ -17,6 +21,8 @@ use crate::{
 
 /// More connections than any server of ours allows.
 const CONNECTIONS: usize = 500;
+/// How long the server may take to close what was held.
+const FREE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Ends the database server, or lets it stand still, until it is healed.
 pub(super) async fn end(stage: &Arc<Stage>, how: Ending) -> Result<Held, String> {
@@ -65,9 +71,22 @@ pub(super) async fn terminate(stage: &Arc<Stage>, every: Duration) -> Result<Hel
     }))
 }
 
-/// Takes every connection that the server has left.
+/// Takes every connection that the server has left. Healing waits until there is one again: what was held is closed
+/// by the server, one after another.
 pub(super) async fn exhaust(stage: &Arc<Stage>) -> Result<Held, String> {
-    database::exhaust(&stage.database_url, CONNECTIONS).await.map(Held::from).map_err(|error| error.to_string())
+    let url = stage.database_url.clone();
+    let guard = database::exhaust(&url, CONNECTIONS).await.map_err(|error| error.to_string())?;
+    Ok(Held::new(guard.counter(), async move {
+        guard.heal();
+        let deadline = Instant::now() + FREE_WITHIN;
+        loop {
+            match Terminator::connect(&url).await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error.to_string()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }))
 }
 
 /// Holds a lock of the target file.
