@@ -48,8 +48,11 @@ pub fn console(verdict: &Verdict, style: Style) -> String {
     page.text
 }
 
-/// Whether a scenario is a case, and held.
+/// Whether a scenario is a case, and held, or is left out.
 fn one_line(scenario: &ScenarioVerdict) -> bool {
+    if scenario.left_out().is_some() {
+        return true;
+    }
     let case = scenario.checks.iter().any(|check| check.id == EXPECTED);
     case && scenario.checks.iter().all(|check| Status::of(check) == Status::Valid)
 }
@@ -87,7 +90,7 @@ impl Page {
             if after.is_none_or(|after| !one_line(after)) {
                 self.blank();
             }
-            return self.case_that_held(scenario);
+            return self.line(scenario);
         }
         self.blank();
         self.plain(&format!(
@@ -114,16 +117,21 @@ impl Page {
         }
     }
 
-    /// A case that went as it says needs no more than its line.
-    fn case_that_held(&mut self, scenario: &ScenarioVerdict) {
-        let status = Status::from(scenario.validity);
-        let checks = words::counted(scenario.checks.len() as u64, "check");
-        let figures = format!("{checks}, {}", words::millis(scenario.measured.drive_ms));
+    /// A case that went as it says needs no more than its line, nor does what was not tried.
+    fn line(&mut self, scenario: &ScenarioVerdict) {
+        let status = Status::of_scenario(scenario);
+        let told = match scenario.left_out() {
+            Some(reason) => reason.to_owned(),
+            None => {
+                let checks = words::counted(scenario.checks.len() as u64, "check");
+                format!("{checks}, {}", words::millis(scenario.measured.drive_ms))
+            }
+        };
         self.plain(&format!(
             "{}  {}  {}",
             self.paint(status, &format!("{} {} {}", status.symbol(), scenario.scenario, status.word())),
             self.bold(&scenario.title),
-            self.dim(&figures)
+            self.dim(&told)
         ));
     }
 

@@ -82,7 +82,7 @@ fn head(verdict: &Verdict) -> String {
 }
 
 fn scenario_head(scenario: &ScenarioVerdict) -> String {
-    let status = Status::from(scenario.validity);
+    let status = Status::of_scenario(scenario);
     let measured = &scenario.measured;
     let mut text = format!(
         "\n### {} {} ({}): {}\n\n{} in {}, {} in flight at most, {} until quiet\n\n| | check | expected | observed | evidence |\n|---|---|---|---|---:|\n",

@@ -33,6 +33,11 @@ impl Status {
         if check.skipped.is_some() { Self::Skipped } else { check.validity.into() }
     }
 
+    /// The status of a scenario.
+    pub fn of_scenario(scenario: &ScenarioVerdict) -> Self {
+        if scenario.left_out().is_some() { Self::Skipped } else { scenario.validity.into() }
+    }
+
     /// The status of an amount at stake: a zero is good news only where the rest is known.
     pub fn of_stake(stake: &Stake, whole: Validity) -> Self {
         match (stake.amount, whole) {

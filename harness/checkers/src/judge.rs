@@ -35,12 +35,15 @@ pub fn judge(manifest: &Manifest, histories: &[History], evidence: &RunEvidence)
         let history = histories.iter().filter(|history| history.scenario == id).nth(*round);
         let evidence = evidence.scenarios.iter().filter(|evidence| evidence.scenario == id).nth(*round);
         *round += 1;
-        let (verdict, money) = scenario(manifest, planned, history, evidence);
+        let (verdict, money) = match manifest.skip.get(id) {
+            Some(reason) => (left_out(planned, reason), Money::default()),
+            None => scenario(manifest, planned, history, evidence),
+        };
         total.sum(&money);
         scenarios.push(verdict);
     }
-    let validity =
-        scenarios.iter().map(|scenario| scenario.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown);
+    let tried = scenarios.iter().filter(|scenario| scenario.left_out().is_none());
+    let validity = tried.map(|scenario| scenario.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown);
     Verdict {
         format: FORMAT,
         validity,
@@ -113,6 +116,21 @@ fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
     tried
 }
 
+/// A scenario that the target file leaves out: all that it would prove is skipped, and it does not count.
+fn left_out(planned: &Planned, reason: &str) -> ScenarioVerdict {
+    let Planned { scenario, .. } = planned;
+    let proven = checks::STATE.iter().map(|(id, _)| *id).filter(|id| scenario.proves.iter().any(|proof| proof == id));
+    let ids = proven.chain(scenario.thresholds.keys().map(String::as_str)).chain([run_exercised::ID]);
+    ScenarioVerdict {
+        scenario: scenario.id.clone(),
+        title: scenario.title.clone(),
+        validity: Validity::Unknown,
+        money: Money::default().stakes(),
+        checks: ids.map(|id| trial::skipped(id, reason)).collect(),
+        measured: measure::measure(planned, None, None, &measure::Latencies::default()),
+    }
+}
+
 /// A scenario of which too little was saved to judge anything.
 fn try_nothing(manifest: &Manifest, scenario: &Scenario) -> Vec<Tried> {
     let proven = checks::STATE.iter().map(|(id, _)| *id).filter(|id| scenario.proves.iter().any(|proof| proof == id));
@@ -145,9 +163,11 @@ fn cause(validity: Validity, scenarios: &[ScenarioVerdict]) -> String {
     let first = decisive.next();
     let (Some((scenario, check)), true) = (first, validity != Validity::Valid) else {
         return match first {
-            None => "nothing was planned, so nothing was tried".to_owned(),
+            None if scenarios.is_empty() => "nothing was planned, so nothing was tried".to_owned(),
+            None => "the target leaves out everything that was planned, so nothing was tried".to_owned(),
             Some(_) => {
-                format!("{} held in {}", counted(judged().count(), "check"), counted(scenarios.len(), "scenario"))
+                let tried = scenarios.iter().filter(|scenario| scenario.left_out().is_none()).count();
+                format!("{} held in {}", counted(judged().count(), "check"), counted(tried, "scenario"))
             }
         };
     };

@@ -12,6 +12,7 @@
 //! - A check that saw nothing of its kind is `unknown` where the scenario `proves` it. Elsewhere it is left
 //!   out of the scenario's list: not tried, so not shown as green.
 //! - A check that the target `skip`s is shown as skipped and does not count. `run.exercised` cannot be.
+//! - A scenario that it `skip`s is not tried: all its checks are skipped, and it does not count either.
 //!
 //! | module | holds |
 //! |---|---|

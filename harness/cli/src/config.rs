@@ -102,7 +102,14 @@ pub(crate) fn resolve(
     if let Some(defect) = &defect {
         check_defect(defect, &target)?;
     }
-    for scenario in &scenarios {
+    let skip = &target.target.skip;
+    if let Some(scenario) = scenarios.first().filter(|_| scenarios.iter().all(|one| skip.contains_key(&one.id))) {
+        let (id, name, reason) = (&scenario.id, &target.name, &skip[&scenario.id]);
+        return Err(Failure::usage(format!(
+            "{name} leaves out {id} and all else that was asked for ([skip]): {reason}"
+        )));
+    }
+    for scenario in scenarios.iter().filter(|scenario| !skip.contains_key(&scenario.id)) {
         check_scenario(scenario).map_err(|problem| Failure::usage(format!("scenario {}: {problem}", scenario.id)))?;
         for fault in faults::all(scenario) {
             faults::injectable(fault, &target.target, common.database_url.as_deref()).map_err(|problem| {
@@ -112,10 +119,12 @@ pub(crate) fn resolve(
         let missing: Vec<_> = target::missing(&target.target, &needs(&scenario.workload)).into_iter().collect();
         if !missing.is_empty() {
             return Err(Failure::usage(format!(
-                "scenario {} needs {} of the target, and {} does not map it (docs/target-file.md)",
+                "scenario {} needs {} of the target, and {} does not map it (docs/target-file.md); to leave it out, say \
+                 why: [skip] \"{}\" = \"…\"",
                 scenario.id,
                 missing.join(", "),
-                target.name
+                target.name,
+                scenario.id
             )));
         }
     }

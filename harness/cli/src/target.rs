@@ -15,6 +15,7 @@ use overdraft_model::{
     codec,
     target::{HttpOperation, Target},
 };
+use overdraft_scenarios::catalogue;
 use serde_json::json;
 
 use crate::{exit::Failure, nearest};
@@ -62,12 +63,14 @@ fn check(target: &Target) -> Result<(), String> {
     check_service(target)?;
     check_operations(target)?;
     check_stated(target)?;
-    let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
+    let scenarios = catalogue::scenarios().map_err(|(file, error)| format!("built-in {file}: {error}"))?;
+    let checks = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id);
+    let known: Vec<&str> = checks.chain(scenarios.iter().map(|scenario| scenario.id.as_str())).collect();
     for id in target.skip.keys() {
         let own =
             target.invariants.iter().any(|invariant| Some(invariant.name.as_str()) == id.strip_prefix("invariant."));
         if !known.contains(&id.as_str()) && !own && overdraft_checkers::validate_metric(id).is_err() {
-            return Err(format!("skip: {}", nearest::suggest("check", id, &known)));
+            return Err(format!("skip: {}", nearest::suggest("check or scenario", id, &known)));
         }
     }
     if target.setup.workspace.is_empty() {
@@ -258,7 +261,10 @@ mod tests {
         assert_eq!(changed("name", "name"), Ok(()));
         // A column that the setup's SQL returns is known only once it has run.
         assert_eq!(changed("Bearer {workspace.token}", "Bearer {workspace.number}"), Ok(()));
-        assert_eq!(changed("[email]", "[skip]\n\"latency.purchase\" = \"r\"\n\"errors.*\" = \"r\"\n\n[email]"), Ok(()));
+        assert_eq!(
+            changed("[email]", "[skip]\n\"latency.purchase\" = \"r\"\n\"errors.*\" = \"r\"\nCF-20 = \"r\"\n\n[email]"),
+            Ok(())
+        );
         let target: Target = codec::read_toml(REFERENCE).unwrap();
         assert!(KNOWN.iter().all(|name| target.operations.contains_key(*name)));
         assert!(KNOWN.iter().all(|name| Operation::NAMES.contains(name)));
@@ -271,6 +277,7 @@ mod tests {
             ("[operations.purchase]", "[operations.purchaze]", "nearly purchase"),
             ("/v1/balance", "v1/balance", "a path begins with `/`"),
             ("Bearer {workspace.token}", "Bearer {token}", "`{token}` stands for nothing here"),
+            ("[email]", "[skip]\nCF-99 = \"r\"\n\n[email]", "check or scenario"),
             ("instances = 2", "instances = 0", "not between 1 and 16"),
             ("operations = [\"purchase\"]", "operations = [\"purchases\"]", "limits.purchases: "),
             ("capture = { status = \"/status\" }", "capture = { state = \"/status\" }", "captures no `status`"),

@@ -85,6 +85,16 @@ pub struct ScenarioVerdict {
     pub measured: Measurements,
 }
 
+impl ScenarioVerdict {
+    /// Why the target leaves this scenario out, if it does: nothing was tried, every check is skipped, and it does not
+    /// count for the run.
+    #[must_use]
+    pub fn left_out(&self) -> Option<&str> {
+        let all = self.checks.iter().all(|check| check.skipped.is_some());
+        self.checks.first().filter(|_| all)?.skipped.as_deref()
+    }
+}
+
 /// The verdict of one check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckVerdict {

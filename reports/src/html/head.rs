@@ -119,7 +119,7 @@ pub fn overview(verdict: &Verdict, baseline: Option<&Verdict>, shown: usize) -> 
 fn overview_row(number: usize, scenario: &ScenarioVerdict) -> Markup {
     html! {
         tr {
-            td { (pill(scenario.validity.into())) }
+            td { (pill(Status::of_scenario(scenario))) }
             th scope="row" {
                 code { (clip(&scenario.scenario, 40)) } " "
                 a href=(format!("#s{number}")) { (clip(&scenario.title, 120)) }

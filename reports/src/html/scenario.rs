@@ -7,6 +7,7 @@ use super::{change, checks, findings, head, pill, tables};
 use crate::{
     baseline,
     budget::Budget,
+    status::Status,
     words::{self, clip},
 };
 
@@ -29,7 +30,7 @@ pub fn section(
         section.scenario aria-labelledby=(format!("s{number}")) {
             header {
                 p.kicker { "Scenario " code { (clip(&scenario.scenario, 80)) } }
-                h2 id=(format!("s{number}")) { (clip(&scenario.title, 160)) " " (pill(scenario.validity.into())) }
+                h2 id=(format!("s{number}")) { (clip(&scenario.title, 160)) " " (pill(Status::of_scenario(scenario))) }
             }
             (figures(scenario))
             @if verdict.scenarios.len() > 1 && !scenario.money.is_empty() {

@@ -15,6 +15,21 @@ fn says_what_happened() {
 }
 
 #[test]
+fn what_is_left_out_is_one_line_with_its_reason_and_never_green() {
+    let told = console(&support::left_out(), PLAIN);
+    assert!(told.contains("\n– CF-20 skipped  More requests than are allowed  no rate limits\n"), "{told}");
+    assert!(told.starts_with("✓ Valid"), "{told}");
+    let markdown = overdraft_reports::markdown(&support::left_out());
+    assert!(markdown.contains("### – More requests than are allowed (CF-20): skipped"), "{markdown}");
+    let html = overdraft_reports::html(&support::left_out(), None);
+    let row = html.split("<tr>").find(|row| row.contains("CF-20")).unwrap();
+    assert!(row.contains("skipped") && !row.contains("unknown"), "{row}");
+    let junit = overdraft_reports::junit(&support::left_out()).unwrap();
+    let suite = junit.split("<testsuite ").find(|suite| suite.contains("overdraft.CF-20")).unwrap();
+    assert!(suite.contains("disabled=\"4\"") && suite.contains("failures=\"0\""), "{suite}");
+}
+
+#[test]
 fn colour_adds_nothing_but_colour() {
     let coloured = console(&support::realistic(), Style { color: true, width: 100 });
     assert!(coloured.contains("\u{1b}[1;31m"));

@@ -144,6 +144,21 @@ pub fn skipped() -> Verdict {
     small(Validity::Valid, 0, "3 of 3 checks of 1 scenario are valid, 1 skipped", checks)
 }
 
+/// One of two scenarios is left out by the target.
+pub fn left_out() -> Verdict {
+    let mut verdict = valid();
+    let mut other = verdict.scenarios[0].clone();
+    (other.scenario, other.title) = ("CF-20".into(), "More requests than are allowed".into());
+    (other.validity, other.measured) = (Validity::Unknown, Measurements::default());
+    for check in &mut other.checks {
+        check.validity = Validity::Unknown;
+        check.skipped = Some("no rate limits".into());
+        check.evidence = 0;
+    }
+    verdict.scenarios.push(other);
+    verdict
+}
+
 fn oversold() -> Finding {
     Finding {
         summary: "buyer-017 and buyer-042 both paid 25 credits for flash-3, which may be sold once: 1 lead too many, 25 credits to give back".into(),

@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
-use super::layers::RequestId;
+use super::layers::{RequestId, no_such_route};
+use super::paging::newest_first;
 use super::purchases::respond;
-use super::reads::next_page;
-use super::request::{KeyHash, Page, cursor, idempotency_key, json as parse, request_hash};
+use super::request::{KeyHash, Page, idempotency_key, json as parse, request_hash};
 use crate::database::retrying;
 use crate::email::Address;
 use crate::problem::Problem;
@@ -168,63 +168,36 @@ struct Moved {
     status: String,
 }
 
-/// Starts a draft.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/start", tag = "campaigns", security(("member" = [])),
-    params(("id" = Uuid, Path)), responses((status = 200, body = Moved)),
-    extensions(("x-problems" = json!(["idempotency_key_missing", "campaign_not_found", "campaign_state"]))))]
-pub(crate) async fn start(
-    State(app): State<Arc<App>>,
-    request_id: Extension<RequestId>,
-    key: KeyHash,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response<Body>, Problem> {
-    change(&app, request_id, key, &id, &headers, &body, "start").await
+/// What a campaign can be told to do, as the path spells it.
+const MOVES: [&str; 3] = ["start", "pause", "resume"];
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document: a path is matched by hand, so that a wrong one is no endpoint")]
+enum Move {
+    Start,
+    Pause,
+    Resume,
 }
 
-/// Pauses a campaign: what was not handed to the provider yet is held.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", security(("member" = [])),
-    params(("id" = Uuid, Path)), responses((status = 200, body = Moved)),
+/// Starts a draft, pauses what runs (what was not handed to the provider yet is held), or resumes it where it stopped.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/{move}", tag = "campaigns", security(("member" = [])),
+    params(("id" = Uuid, Path), ("move" = inline(Move), Path)), responses((status = 200, body = Moved)),
     extensions(("x-problems" = json!(["idempotency_key_missing", "campaign_not_found", "campaign_state"]))))]
-pub(crate) async fn pause(
+pub(crate) async fn change(
     State(app): State<Arc<App>>,
-    request_id: Extension<RequestId>,
-    key: KeyHash,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response<Body>, Problem> {
-    change(&app, request_id, key, &id, &headers, &body, "pause").await
-}
-
-/// Resumes a paused campaign where it stopped.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", security(("member" = [])),
-    params(("id" = Uuid, Path)), responses((status = 200, body = Moved)),
-    extensions(("x-problems" = json!(["idempotency_key_missing", "campaign_not_found", "campaign_state"]))))]
-pub(crate) async fn resume(
-    State(app): State<Arc<App>>,
-    request_id: Extension<RequestId>,
-    key: KeyHash,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response<Body>, Problem> {
-    change(&app, request_id, key, &id, &headers, &body, "resume").await
-}
-
-async fn change(
-    app: &App,
     Extension(RequestId(request_id)): Extension<RequestId>,
     KeyHash(key): KeyHash,
-    id: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-    to: &str,
+    Path((id, to)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Response<Body>, Problem> {
-    let idempotency_key = idempotency_key(headers)?;
-    let id = campaign_id(id)?;
-    let hash = request_hash(&format!("POST /v1/campaigns/{id}/{to}"), body);
+    if !MOVES.contains(&to.as_str()) {
+        return Err(no_such_route().await.1);
+    }
+    let idempotency_key = idempotency_key(&headers)?;
+    let id = campaign_id(&id)?;
+    let hash = request_hash(&format!("POST /v1/campaigns/{id}/{to}"), &body);
     let answer: Answer = retrying(|| {
         sqlx::query_as("SELECT * FROM move_campaign($1, $2, $3, $4, $5, $6, $7)")
             .bind(&key)
@@ -232,7 +205,7 @@ async fn change(
             .bind(&hash)
             .bind(&request_id)
             .bind(id)
-            .bind(to)
+            .bind(&to)
             .bind(app.clock.now())
             .fetch_one(&app.pool)
     })
@@ -264,17 +237,8 @@ pub(crate) async fn list(
     KeyHash(key): KeyHash,
     Query(page): Query<Page>,
 ) -> Result<Json<Campaigns>, Problem> {
-    let (before, before_id) = page.before()?;
-    let campaigns: Vec<Campaign> = retrying(|| {
-        sqlx::query_as("SELECT * FROM read_campaigns($1, $2, $3, $4)")
-            .bind(&key)
-            .bind(before)
-            .bind(before_id)
-            .bind(page.limit())
-            .fetch_all(&app.pool)
-    })
-    .await?;
-    let next = next_page(&campaigns, page.limit(), |last| cursor(last.created_at, last.id));
+    let read = "SELECT * FROM read_campaigns($1, $2, $3, $4)";
+    let (campaigns, next) = newest_first(&app, read, &key, &page, |last: &Campaign| (last.created_at, last.id)).await?;
     Ok(Json(Campaigns { campaigns, next }))
 }
 

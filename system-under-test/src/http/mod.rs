@@ -10,6 +10,7 @@ mod limits;
 mod onboarding;
 mod openapi;
 mod pages;
+mod paging;
 mod purchases;
 mod reads;
 mod request;
@@ -83,9 +84,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(campaigns::create, campaigns::list))
         .routes(routes!(campaigns::show))
         .routes(routes!(campaigns::add_recipients))
-        .routes(routes!(campaigns::start))
-        .routes(routes!(campaigns::pause))
-        .routes(routes!(campaigns::resume))
+        .routes(routes!(campaigns::change))
         .routes(routes!(unsubscribe::ask, unsubscribe::confirm))
         .routes(routes!(limits::overrides::put, limits::overrides::end))
         .routes(routes!(webhooks::stripe))

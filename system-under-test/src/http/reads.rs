@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::App;
+use super::paging::{newest_first, next_page};
 use super::purchases::Item;
-use super::request::{KeyHash, Page, cursor};
+use super::request::{KeyHash, Page};
 use crate::database::retrying;
 use crate::problem::Problem;
 
@@ -122,22 +123,7 @@ pub(crate) async fn purchases(
     KeyHash(key): KeyHash,
     Query(page): Query<Page>,
 ) -> Result<Json<Purchases>, Problem> {
-    let (before, before_id) = page.before()?;
-    let purchases: Vec<Purchase> = retrying(|| {
-        sqlx::query_as("SELECT * FROM read_purchases($1, $2, $3, $4)")
-            .bind(&key)
-            .bind(before)
-            .bind(before_id)
-            .bind(page.limit())
-            .fetch_all(&app.pool)
-    })
-    .await?;
-    let next = next_page(&purchases, page.limit(), |last| cursor(last.created_at, last.id));
+    let read = "SELECT * FROM read_purchases($1, $2, $3, $4)";
+    let (purchases, next) = newest_first(&app, read, &key, &page, |last: &Purchase| (last.created_at, last.id)).await?;
     Ok(Json(Purchases { purchases, next }))
-}
-
-/// The cursor behind a full page; a page that is not full is the last.
-pub(crate) fn next_page<T>(rows: &[T], limit: i32, of: impl Fn(&T) -> String) -> Option<String> {
-    let full = usize::try_from(limit).is_ok_and(|limit| rows.len() == limit);
-    rows.last().filter(|_| full).map(of)
 }

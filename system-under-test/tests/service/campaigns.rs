@@ -95,6 +95,8 @@ async fn each_step_is_sent_once_to_each_recipient_and_in_order_through_failures_
     assert_eq!(world.get(&stranger, &path).await.0, 404);
     assert_eq!(world.get(&stranger, "/v1/campaigns").await.1["campaigns"], json!([]));
     assert_eq!(post(&world, 0, &stranger, &format!("{path}/pause"), "p", &Value::Null).await.0, 404);
+    let (status, nowhere) = post(&world, 0, &owner, &format!("{path}/explode"), "x", &Value::Null).await;
+    assert_eq!((status, &nowhere["code"]), (404, &json!("route_not_found")));
     world.end().await;
 }
 

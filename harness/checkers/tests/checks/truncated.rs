@@ -99,6 +99,30 @@ fn a_skipped_check_is_shown_and_does_not_count() {
 }
 
 #[test]
+fn a_scenario_that_is_left_out_is_shown_and_does_not_count_and_nothing_else_is_not_green() {
+    let mut shop = Shop::open(&["leads.capacity"]);
+    shop.close();
+    let mut other = shop.manifest.scenarios[0].clone();
+    other.scenario.id = "CF-20".into();
+    shop.manifest.scenarios.push(other);
+    assert_eq!(shop.judged().validity, Validity::Unknown, "it was planned, and nothing is known of it");
+    shop.manifest.skip.insert("CF-20".into(), "no rate limits".into());
+    let verdict = shop.judged();
+    assert_eq!((verdict.validity, verdict.exit_code), (Validity::Valid, 0), "{}", verdict.cause);
+    assert!(verdict.cause.ends_with("held in 1 scenario"), "{}", verdict.cause);
+    let left_out = &verdict.scenarios[1];
+    assert_eq!((left_out.left_out(), left_out.validity), (Some("no rate limits"), Validity::Unknown));
+    let ids: Vec<&str> = left_out.checks.iter().map(|check| check.id.as_str()).collect();
+    assert_eq!(ids, ["leads.capacity", "run.exercised"]);
+    assert_eq!(verdict.scenarios[0].left_out(), None);
+
+    shop.manifest.scenarios.remove(0);
+    let nothing = shop.judged();
+    assert_eq!((nothing.validity, nothing.exit_code), (Validity::Unknown, 3));
+    assert!(nothing.cause.contains("leaves out everything"), "{}", nothing.cause);
+}
+
+#[test]
 fn run_exercised_cannot_be_skipped_and_all_skipped_is_not_green() {
     let mut shop = Shop::open(&[]);
     shop.close();

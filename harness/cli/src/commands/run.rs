@@ -48,6 +48,10 @@ fn describe(plan: &Plan) -> String {
     }
     for planned in &plan.scenarios {
         let scenario = &planned.scenario;
+        if let Some(reason) = target.skip.get(&scenario.id) {
+            line(format!("{}: left out: {reason}", scenario.id));
+            continue;
+        }
         line(format!(
             "{}: {} users, {} rounds, at most {}, {} workspaces, {} leads; script {}",
             scenario.id,

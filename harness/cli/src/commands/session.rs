@@ -122,6 +122,9 @@ impl<'a> Session<'a> {
         let logs = self.store.logs();
         let driver = Performer::new(self.plan.seed);
         for number in 0..manifest.scenarios.len() {
+            if manifest.skip.contains_key(&manifest.scenarios[number].scenario.id) {
+                continue;
+            }
             let folder = logs.join(&manifest.scenarios[number].scenario.id);
             std::fs::create_dir_all(&folder)
                 .map_err(|error| Failure::harness(format!("cannot create {}: {error}", folder.display())))?;

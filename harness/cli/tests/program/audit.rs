@@ -1,9 +1,5 @@
 //! `overdraft audit`: what it finds decides the exit code, and what it cannot read is no finding.
 
-use overdraft_engine::{
-    keeper::Keeper,
-    provision::postgres::{Postgres, PostgresOptions, Way},
-};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
@@ -12,16 +8,7 @@ use crate::support::Place;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_is_audited_and_only_read() {
     let Some(place) = Place::for_runs() else { return };
-    let keeper = Keeper::start().unwrap();
-    let options = PostgresOptions {
-        url: None,
-        way: Way::Local,
-        image: String::new(),
-        cache: std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/overdraft"),
-        scratch: std::env::temp_dir(),
-        log: place.at("postgresql.log"),
-    };
-    let server = Postgres::start(&options, &keeper).await.unwrap();
+    let (server, _keeper) = place.server().await;
     let (theirs, other) =
         (server.create_database("theirs", &[]).await.unwrap(), server.create_database("other", &[]).await.unwrap());
     let url = theirs.url();

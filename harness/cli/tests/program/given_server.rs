@@ -1,10 +1,6 @@
 //! A server that was given with `--database-url` is left as it was found.
 
 use nix::sys::signal::Signal;
-use overdraft_engine::{
-    keeper::Keeper,
-    provision::postgres::{Postgres, PostgresOptions, Way},
-};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{PATIENCE, Place, flash_sale, json, until};
@@ -20,16 +16,7 @@ async fn left_in(url: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_given_server_is_left_as_it_was_found() {
     let Some(place) = Place::for_runs() else { return };
-    let keeper = Keeper::start().unwrap();
-    let options = PostgresOptions {
-        url: None,
-        way: Way::Local,
-        image: String::new(),
-        cache: std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/overdraft"),
-        scratch: std::env::temp_dir(),
-        log: place.at("postgresql.log"),
-    };
-    let server = Postgres::start(&options, &keeper).await.unwrap();
+    let (server, _keeper) = place.server().await;
     let theirs = server.create_database("theirs", &[]).await.unwrap();
     let url = theirs.url();
 

@@ -86,6 +86,16 @@ fn what_a_scenario_needs_and_the_target_lacks_is_named() {
     let about = ["scenario flash-sale needs read-lead", "target.toml does not map it", "docs/target-file.md"];
     refused(&place, &["run", "flash-sale", "--target", "target.toml"], &about);
     place.run(&["run", "wallet-drain", "--target", "target.toml", "--dry-run"]).exits(0);
+
+    // With a reason it is left out, and the others go on.
+    place.write(
+        "target.toml",
+        &format!("{}[skip]\nflash-sale = \"nobody may look\"\n\n{}", &reference[..from], &reference[to..]),
+    );
+    let both = ["run", "flash-sale", "wallet-drain", "--target", "target.toml", "--dry-run"];
+    place.run(&both).exits(0).says(&["flash-sale: left out: nobody may look", "wallet-drain: "]);
+    let about = ["target.toml leaves out flash-sale and all else", "nobody may look"];
+    refused(&place, &["run", "flash-sale", "--target", "target.toml"], &about);
 }
 
 #[test]

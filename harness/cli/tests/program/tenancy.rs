@@ -1,9 +1,5 @@
 //! `overdraft tenancy`: its exit codes, and that it leaves a database that is not this machine's alone.
 
-use overdraft_engine::{
-    keeper::Keeper,
-    provision::postgres::{Postgres, PostgresOptions, Way},
-};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::Place;
@@ -14,16 +10,7 @@ const PLANT: &str = include_str!("../../../../fixtures/tenancy/shop/plain_view.s
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leak_is_exit_1_and_none_is_exit_0() {
     let Some(place) = Place::for_runs() else { return };
-    let keeper = Keeper::start().unwrap();
-    let options = PostgresOptions {
-        url: None,
-        way: Way::Local,
-        image: String::new(),
-        cache: std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/overdraft"),
-        scratch: std::env::temp_dir(),
-        log: place.at("postgresql.log"),
-    };
-    let server = Postgres::start(&options, &keeper).await.unwrap();
+    let (server, _keeper) = place.server().await;
     let database = server.create_database("shop", &[]).await.unwrap();
     let url = database.url();
     let mut connection = PgConnection::connect(url).await.unwrap();

@@ -18,7 +18,10 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use overdraft_engine::provision::postgres::installed;
+use overdraft_engine::{
+    keeper::Keeper,
+    provision::postgres::{Postgres, PostgresOptions, Way, installed},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -84,6 +87,20 @@ impl Place {
         let turn = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("one-run-at-a-time")).unwrap();
         turn.lock().unwrap();
         Some(Self { _turn: Some(turn), ..Self::new() })
+    }
+
+    /// A server for databases that the program is given. It ends when the keeper is dropped, if not before.
+    pub(crate) async fn server(&self) -> (Postgres, Keeper) {
+        let keeper = Keeper::start().unwrap();
+        let options = PostgresOptions {
+            url: None,
+            way: Way::Local,
+            image: String::new(),
+            cache: Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/overdraft"),
+            scratch: std::env::temp_dir(),
+            log: self.at("postgresql.log"),
+        };
+        (Postgres::start(&options, &keeper).await.unwrap(), keeper)
     }
 
     /// The folder's path.

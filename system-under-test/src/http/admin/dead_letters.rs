@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::http::App;
-use crate::http::reads::next_page;
+use crate::http::paging::next_page;
 use crate::http::request::{KeyHash, Page, cursor};
 use crate::office::{DeadLetter, Office};
 use crate::problem::Problem;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::App;
-use crate::http::reads::next_page;
+use crate::http::paging::next_page;
 use crate::http::request::{KeyHash, Page};
 use crate::office::{Job, JobCount, JobFilter, Office};
 use crate::problem::Problem;

@@ -11,7 +11,7 @@ use super::guard::{Asked, Visitor};
 use super::layout::page;
 use super::parts::{mistakes, moment, pager, workspace};
 use crate::http::App;
-use crate::http::reads::next_page;
+use crate::http::paging::next_page;
 use crate::office::{AuditEntry, AuditFilter};
 use crate::problem::Problem;
 

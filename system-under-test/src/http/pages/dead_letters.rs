@@ -10,7 +10,7 @@ use super::guard::{Asked, Sent, Visitor};
 use super::layout::page;
 use super::parts::{counted, moment, pager};
 use crate::http::App;
-use crate::http::reads::next_page;
+use crate::http::paging::next_page;
 use crate::http::request::cursor;
 use crate::office::{Attempt, DeadLetter};
 use crate::problem::Problem;

@@ -11,7 +11,7 @@ use super::guard::{Asked, Visitor};
 use super::layout::page;
 use super::parts::{grouped, link, moment, pager};
 use crate::http::App;
-use crate::http::reads::next_page;
+use crate::http::paging::next_page;
 use crate::office::{Job, JobCount, JobFilter};
 use crate::problem::Problem;
 

@@ -11,7 +11,7 @@ use super::guard::{Asked, Visitor};
 use super::layout::page;
 use super::parts::{grouped, mistakes, moment, money, pager, short, workspace};
 use crate::http::App;
-use crate::http::reads::next_page;
+use crate::http::paging::next_page;
 use crate::http::request::cursor;
 use crate::office::{Purchase, PurchaseFilter};
 use crate::problem::Problem;
