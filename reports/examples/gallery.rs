@@ -15,11 +15,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     fs::create_dir_all(folder)?;
     let baseline = support::baseline();
-    let samples: [(&str, Verdict); 7] = [
+    let samples: [(&str, Verdict); 8] = [
         ("valid", support::valid()),
         ("invalid", support::invalid()),
         ("unknown", support::unknown()),
         ("skipped", support::skipped()),
+        ("left-out", support::left_out()),
         ("realistic", support::realistic()),
         ("hostile", support::hostile()),
         ("huge", support::huge(5, 10, 20)),
