@@ -79,9 +79,9 @@ fn a_broken_file_is_refused_with_its_name_line_and_column() {
 #[test]
 fn what_a_scenario_needs_and_the_target_lacks_is_named() {
     let place = Place::new();
-    let reference = reference_but(&[]);
+    let reference = reference_but(&[("\"read-lead\", ", "")]);
     let from = reference.find("[operations.read-lead]").unwrap();
-    let to = reference.find("[webhook]").unwrap();
+    let to = reference.find("# What only cases ask").unwrap();
     place.write("target.toml", &format!("{}{}", &reference[..from], &reference[to..]));
     let about = ["scenario flash-sale needs read-lead", "target.toml does not map it", "docs/target-file.md"];
     refused(&place, &["run", "flash-sale", "--target", "target.toml"], &about);
