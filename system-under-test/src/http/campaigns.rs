@@ -192,10 +192,10 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response<Body>, Problem> {
+    let idempotency_key = idempotency_key(&headers)?;
     if !MOVES.contains(&to.as_str()) {
         return Err(no_such_route().await.1);
     }
-    let idempotency_key = idempotency_key(&headers)?;
     let id = campaign_id(&id)?;
     let hash = request_hash(&format!("POST /v1/campaigns/{id}/{to}"), &body);
     let answer: Answer = retrying(|| {
