@@ -82,6 +82,29 @@ impl<'e, 'a> Balances<'e, 'a> {
         self.accounts.iter().filter(move |(who, _)| telling(who)).map(|(who, (account, _))| (*who, *account))
     }
 
+    /// What an account holds before its purchases, where no credit can have come until `end` at a time that only the
+    /// target knows.
+    pub(crate) fn plain(&self, who: &str, end: u64) -> Option<i64> {
+        let (account, gifts) = self.accounts.get(who)?;
+        let credited = self.effects.credited.get(who).into_iter().flatten().any(|credit| credit.from <= end);
+        (*gifts == 0 && !credited && account.floor.is_some()).then_some(account.opening)
+    }
+
+    /// How many operations all that happened to an account are.
+    pub(crate) fn operations(&self, who: &str) -> usize {
+        let told = self.effects.bought_by(who).filter(|bought| bought.balance.is_some() && bought.call.is_some());
+        let gifts = self.accounts.get(who).is_some_and(|(_, gifts)| *gifts > 0);
+        let unfunded = self.effects.unfunded.get(who).into_iter().flatten();
+        let refused = unfunded.filter(|refused| effects::price(self.case, refused.call).is_some());
+        let reads = self.reads.get(who).into_iter().flatten();
+        usize::from(gifts)
+            + self.effects.credited.get(who).map_or(0, Vec::len)
+            + self.effects.bought_by(who).count()
+            + told.count()
+            + refused.count()
+            + reads.filter(|call| call.answer.integer("balance").is_some()).count()
+    }
+
     /// All that happened to an account.
     pub(crate) fn whole(&self, who: &str) -> Story<'a> {
         let mut story = self.credits(who, End::Open);

@@ -109,6 +109,19 @@ pub static CHECKS: &[CheckInfo] = &[
                  without looking at what is known already.",
     },
     CheckInfo {
+        id: "webhooks.order-free",
+        title: "Every order of events ends alike",
+        promise: "payments of which the provider tells the same end in the same credits and status, in whatever order it was told",
+        how: "Paid orders by the facts in the provider's ledger: credits, amount, paid, refunds, disputes, and the types of \
+              events, all answered 2xx. Those of equal facts that were told in at least two orders are held against each \
+              other and against what the facts imply: the order's credits if it is paid, and as large a share taken back \
+              as money is away. Judged once the target is quiet.",
+        incident: "A refund's event that came before its payment's was dropped as unknown: the customer had the money and \
+                   the credits.",
+        remedy: "Take from an event what it says of its object, look up the rest, and settle the whole payment each time; \
+                 what refers to something unknown is kept and tried again, never dropped.",
+    },
+    CheckInfo {
         id: "webhooks.authentic",
         title: "Forged webhooks change nothing",
         promise: "unsigned, wrongly signed, altered, stale and foreign webhooks are refused or ignored, and change nothing",
@@ -132,6 +145,16 @@ pub static CHECKS: &[CheckInfo] = &[
                    wrong on the way.",
         remedy: "Read and change a balance in one statement or under one lock, answer from the row that was written, \
                  and never read money from a copy that lags behind.",
+    },
+    CheckInfo {
+        id: "races.serial",
+        title: "A race ends as if one had come after the other",
+        promise: "what two to five racing purchases and reads were answered, and what they left, is what some order of them gives",
+        how: "For each small race every order is tried on a model of balances, sales, owners and keys, from the state \
+              before the race; ids and times are masked. A purchase takes from an account and a lead under a key, all at \
+              once, which no check of one account or one lead sees. Refusals for other reasons fit anywhere.",
+        incident: "ACIDRain again: each request was right by itself, and no order of the two gives what both left behind.",
+        remedy: "Make key, balance, limit and owner one decision in one database transaction, with locks taken in one order.",
     },
     CheckInfo {
         id: "sessions.consistent",

@@ -85,7 +85,15 @@ pub(crate) fn judge(case: &Case<'_>, trial: &mut Trial) {
 
 fn of<'a>(session: &'a Session, refunds: &Rows<'a, Refund>, disputes: &Rows<'a, Dispute>) -> Option<Away<'a>> {
     let refunds = refunds.get(session.session.as_str()).map_or(&[][..], Vec::as_slice);
-    let disputes = disputes.get(session.session.as_str()).map_or(&[][..], Vec::as_slice);
+    away(session, refunds, disputes.get(session.session.as_str()).map_or(&[][..], Vec::as_slice))
+}
+
+/// The fewest and the most credits that may be taken back of a payment for so many.
+pub(crate) fn owed(session: &Session, refunds: &[&Refund], disputes: &[&Dispute], credits: i128) -> (i128, i128) {
+    away(session, refunds, disputes).map_or((0, 0), |away| share(&away, credits))
+}
+
+fn away<'a>(session: &'a Session, refunds: &[&Refund], disputes: &[&Dispute]) -> Option<Away<'a>> {
     let stands = refunds.iter().filter(|refund| refund.status != "failed" && refund.status != "canceled");
     let refunded: i128 = stands.map(|refund| i128::from(refund.amount)).sum();
     let withdrawn = disputes.iter().filter(|dispute| dispute.withdrawn);

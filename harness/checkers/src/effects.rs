@@ -23,6 +23,8 @@ pub(crate) struct Bought<'a> {
     pub(crate) workspace: &'a str,
     pub(crate) leads: Vec<&'a str>,
     pub(crate) price: i64,
+    /// The idempotency key, where the target keeps it.
+    pub(crate) key: Option<&'a str>,
     /// Not before this.
     pub(crate) from: u64,
     pub(crate) end: End,
@@ -134,6 +136,7 @@ impl<'c, 'a> Index<'c, 'a> {
             workspace: &row.workspace,
             leads: rows.iter().map(|row| row.lead.as_str()).collect(),
             price: rows.iter().fold(0, |sum, row| row.price.saturating_add(sum)),
+            key: row.key.as_deref(),
             from: causes.first().map_or(self.case.history.start, |buy| buy.call.start),
             end: told.and_then(|buy| buy.call.end).map_or(End::Open, End::At),
             call: told.or(causes.first().copied()).map(|buy| buy.call),
@@ -177,6 +180,7 @@ fn unresolved<'a>(case: &Case<'a>, rows: &'a [Purchase]) -> impl Iterator<Item =
             workspace: buy.workspace,
             leads: buy.leads.iter().map(String::as_str).collect(),
             price: price(case, buy.call)?,
+            key: Some(buy.key),
             from: buy.call.start,
             end: End::Maybe,
             call: Some(buy.call),

@@ -16,6 +16,7 @@ use crate::{
     checks::{self, invariants, run_exercised},
     measure,
     money::Money,
+    study::Study,
     trial::{self, Tried},
     words::counted,
 };
@@ -91,11 +92,12 @@ fn scenario(
 /// Every check in catalogue order, `run.exercised` last because it looks at the others.
 fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
     let scenario = &case.planned.scenario;
+    let study = Study::new(case);
     let mut tried = Vec::new();
     for (id, check) in checks::STATE {
         match manifest.skip.get(*id) {
             Some(reason) => tried.push(without_money(trial::skipped(id, reason))),
-            None => tried.extend(check(case).close(scenario)),
+            None => tried.extend(check.of(&study).close(scenario)),
         }
     }
     for invariant in &manifest.stated.invariants {

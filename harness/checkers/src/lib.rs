@@ -20,6 +20,8 @@
 //! | `checks` | one file per check |
 //! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
 //! | `effects`, `balances` | what took effect and when it can have; what each account went through |
+//! | `study` | what several checks need and is found once |
+//! | `serial` | a small shop that does one thing at a time |
 //! | `ledger` | sums per workspace, from the books of three keepers |
 //! | [`linearizable`] | linearizability of any history against any sequential specification |
 //! | `trial` | from what a check saw to its verdict: the rules above |
@@ -40,7 +42,9 @@ pub mod linearizable;
 mod measure;
 mod money;
 mod rows;
+mod serial;
 mod story;
+mod study;
 mod trial;
 mod windows;
 mod words;

@@ -23,26 +23,24 @@ use crate::{
     case::Case,
     effects::{Bought, Effects},
     linearizable::{
-        Answer, Budget, Counterexample, End, Limit, Operations, Timed, check as search,
+        Answer, Counterexample, End, Limit, Operations, Timed, check as search,
         specifications::{Account, AccountCall, Bounded, BoundedCall},
     },
     rows,
     story::Tale,
+    study::{BUDGET, Study, UNANSWERED},
     trial::Trial,
     words::counted,
 };
 
 pub(crate) const ID: &str = "history.linearizable";
 
-/// For each account and lead: a second or so.
-pub(crate) const BUDGET: Budget = Budget { steps: 3_000_000, bytes: 128 << 20 };
-/// Searches that may end without an answer; after those, no more is searched.
-const UNANSWERED: usize = 10;
 /// Operations of an order that are told beside the story.
 const TOLD: usize = 6;
 
 /// Judges one scenario.
-pub(crate) fn check(case: &Case<'_>) -> Trial {
+pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
+    let case = study.case;
     let mut trial = Trial::new(ID);
     if case.buys.is_empty() && !case.history.calls.iter().any(|call| call.operation.is_read()) {
         return trial;
@@ -54,10 +52,9 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
     if !trial.complete() {
         return trial;
     }
-    let effects = Effects::new(case);
     let mut given_up = GivenUp::default();
-    accounts(case, &effects, &mut given_up, &mut trial);
-    leads(case, &effects, &mut given_up, &mut trial);
+    accounts(study, &mut given_up, &mut trial);
+    leads(case, study.effects(), &mut given_up, &mut trial);
     given_up.tell(&mut trial);
     trial
 }
@@ -89,28 +86,24 @@ impl GivenUp {
 }
 
 /// Each account's answers fit into one order.
-fn accounts<'a>(case: &Case<'a>, effects: &Effects<'a>, given_up: &mut GivenUp, trial: &mut Trial) {
-    let balances = Balances::new(case, effects);
+fn accounts(study: &Study<'_, '_>, given_up: &mut GivenUp, trial: &mut Trial) {
+    let case = study.case;
+    let balances = Balances::new(case, study.effects());
     let mut judged = 0;
     for (who, account) in balances.judged() {
-        if given_up.done() {
-            break;
-        }
-        let story = balances.whole(who);
+        let Some(answer) = study.orders().get(who) else { break };
         judged += 1;
-        trial.saw(story.history.len());
-        if matches!(search(&account, &balances.whole_at_once(who).history, BUDGET), Answer::Linearizable) {
-            continue;
-        }
-        match search(&account, &story.history, BUDGET) {
+        trial.saw(balances.operations(who));
+        match answer {
             Answer::Linearizable => {}
-            Answer::Unknown(limit) => given_up.add(who, limit),
+            Answer::Unknown(limit) => given_up.add(who, *limit),
             Answer::Violation(found) => {
+                let story = balances.whole(who);
                 let stuck = &story.history[found.stuck];
-                let summary = misfit(who, account, stuck, &found);
+                let summary = misfit(who, account, stuck, found);
                 let holds = format!("then {who} holds {}", found.state);
                 let tale = Tale::new(case.history, summary);
-                let told = told(tale, &found, &story.calls, |at| account_line(&story.history[at]), holds);
+                let told = told(tale, found, &story.calls, |at| account_line(&story.history[at]), holds);
                 trial.found(|| told.end());
             }
         }

@@ -11,6 +11,7 @@ pub(crate) mod leads_capacity;
 pub(crate) mod limits_enforced;
 pub(crate) mod paid_delivered;
 pub(crate) mod purchase_atomic;
+pub(crate) mod races_serial;
 pub(crate) mod run_exercised;
 pub(crate) mod sessions;
 pub(crate) mod status_never_regresses;
@@ -18,27 +19,45 @@ pub(crate) mod target_recovers;
 pub(crate) mod tenants_isolated;
 pub(crate) mod thresholds;
 pub(crate) mod webhooks_authentic;
+pub(crate) mod webhooks_order_free;
 
-use crate::{case::Case, trial::Trial};
+use crate::{case::Case, study::Study, trial::Trial};
 
 /// A check: what it saw of a case.
-pub(crate) type Check = fn(&Case<'_>) -> Trial;
+pub(crate) enum Check {
+    /// From the case alone.
+    Plain(fn(&Case<'_>) -> Trial),
+    /// From what others need too.
+    Studied(fn(&Study<'_, '_>) -> Trial),
+}
+
+impl Check {
+    /// Tries it.
+    pub(crate) fn of(&self, study: &Study<'_, '_>) -> Trial {
+        match self {
+            Self::Plain(check) => check(study.case),
+            Self::Studied(check) => check(study),
+        }
+    }
+}
 
 /// The checks of the final state, in catalogue order.
 pub(crate) const STATE: &[(&str, Check)] = &[
-    (credits_conserved::ID, credits_conserved::check),
-    (credits_never_negative::ID, credits_never_negative::check),
-    (leads_capacity::ID, leads_capacity::check),
-    (purchase_atomic::ID, purchase_atomic::check),
-    (effects_at_most_once::ID, effects_at_most_once::check),
-    (acknowledged_durable::ID, acknowledged_durable::check),
-    (paid_delivered::ID, paid_delivered::check),
-    (status_never_regresses::ID, status_never_regresses::check),
-    (webhooks_authentic::ID, webhooks_authentic::check),
-    (history_linearizable::ID, history_linearizable::check),
-    (sessions::ID, sessions::check),
-    (target_recovers::ID, target_recovers::check),
-    (tenants_isolated::ID, tenants_isolated::check),
-    (limits_enforced::ID, limits_enforced::check),
-    (flow_expected::ID, flow_expected::check),
+    (credits_conserved::ID, Check::Plain(credits_conserved::check)),
+    (credits_never_negative::ID, Check::Plain(credits_never_negative::check)),
+    (leads_capacity::ID, Check::Plain(leads_capacity::check)),
+    (purchase_atomic::ID, Check::Plain(purchase_atomic::check)),
+    (effects_at_most_once::ID, Check::Plain(effects_at_most_once::check)),
+    (acknowledged_durable::ID, Check::Plain(acknowledged_durable::check)),
+    (paid_delivered::ID, Check::Plain(paid_delivered::check)),
+    (status_never_regresses::ID, Check::Plain(status_never_regresses::check)),
+    (webhooks_order_free::ID, Check::Plain(webhooks_order_free::check)),
+    (webhooks_authentic::ID, Check::Plain(webhooks_authentic::check)),
+    (history_linearizable::ID, Check::Studied(history_linearizable::check)),
+    (races_serial::ID, Check::Studied(races_serial::check)),
+    (sessions::ID, Check::Studied(sessions::check)),
+    (target_recovers::ID, Check::Plain(target_recovers::check)),
+    (tenants_isolated::ID, Check::Plain(tenants_isolated::check)),
+    (limits_enforced::ID, Check::Plain(limits_enforced::check)),
+    (flow_expected::ID, Check::Plain(flow_expected::check)),
 ];

@@ -12,13 +12,13 @@ use overdraft_model::history::Call;
 use crate::{
     balances::{Balances, Story},
     case::Case,
-    checks::history_linearizable::{BUDGET, told},
-    effects::Effects,
+    checks::history_linearizable::told,
     linearizable::{
         Answer, Counterexample, check as search,
         specifications::{Account, AccountCall},
     },
     story::Tale,
+    study::{BUDGET, Study},
     trial::Trial,
     words::counted,
 };
@@ -26,7 +26,8 @@ use crate::{
 pub(crate) const ID: &str = "sessions.consistent";
 
 /// Judges one scenario.
-pub(crate) fn check(case: &Case<'_>) -> Trial {
+pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
+    let case = study.case;
     let mut trial = Trial::new(ID);
     if !case.history.calls.iter().any(|call| call.answer.integer("balance").is_some()) {
         return trial;
@@ -38,14 +39,13 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
     if !trial.complete() {
         return trial;
     }
-    let effects = Effects::new(case);
-    let balances = Balances::new(case, &effects);
+    let balances = Balances::new(case, study.effects());
     let mut sessions = 0;
     for (who, account) in balances.judged() {
         let clients = balances.clients(who);
         sessions += clients.len();
         trial.saw(clients.len());
-        if search(&account, &balances.whole(who).history, BUDGET) == Answer::Linearizable {
+        if study.orders().get(who) == Some(&Answer::Linearizable) {
             continue;
         }
         // The floor is not what is asked here.

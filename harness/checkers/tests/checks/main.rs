@@ -3,8 +3,10 @@
 mod golden;
 mod measured;
 mod order;
+mod order_free;
 mod ordered;
 mod semantics;
+mod serial;
 mod shop;
 mod stated;
 mod stories;

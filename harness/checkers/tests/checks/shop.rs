@@ -113,6 +113,12 @@ impl Shop {
         op
     }
 
+    /// Says that these were released together.
+    pub fn race(&mut self, name: &str, operations: &[u64]) {
+        let (operations, planned) = (operations.to_vec(), operations.len());
+        self.event(Body::Race { name: name.into(), operations, planned, spread: 0 });
+    }
+
     pub fn answer(&mut self, op: u64, outcome: Outcome, answer: Answer) {
         self.event(Body::Return { op, outcome, answer });
     }
@@ -231,10 +237,19 @@ impl Shop {
         self.answer(op, Outcome::Ok, told(200, json!({})));
         let known = self.evidence.provider.sessions.iter_mut().find(|known| known.session == session).unwrap();
         known.paid = known.amount;
-        let event = format!("evt_{session}");
+        self.tells(session, "checkout.session.completed")
+    }
+
+    /// The provider has one more event to tell of a session.
+    pub fn tells(&mut self, session: &str, event_type: &str) -> String {
+        let known = self.evidence.provider.events.iter().filter(|event| event.session.as_deref() == Some(session));
+        let event = match known.count() {
+            0 => format!("evt_{session}"),
+            more => format!("evt_{session}_{more}"),
+        };
         self.evidence.provider.events.push(ProviderEvent {
             event: event.clone(),
-            event_type: "checkout.session.completed".into(),
+            event_type: event_type.into(),
             session: Some(session.into()),
             object: None,
             acknowledged: false,
@@ -244,9 +259,10 @@ impl Shop {
 
     /// A delivery and its answer, forged or not.
     pub fn delivers(&mut self, event: &str, session: &str, forgery: Option<Forgery>, status: u16) {
+        let known = self.evidence.provider.events.iter().find(|known| known.event == event);
         let operation = Operation::DeliverWebhook {
             event: event.into(),
-            event_type: "checkout.session.completed".into(),
+            event_type: known.map_or("checkout.session.completed", |known| &known.event_type).into(),
             session: Some(session.into()),
             attempt: 1,
             forgery,

@@ -33,8 +33,10 @@ pub fn all() -> Vec<Story> {
         durable(),
         delivered(),
         regresses(),
+        order_free(),
         authentic(),
         linearizable(),
+        serial(),
         sessions(),
         expected(),
         isolated(),
@@ -220,6 +222,28 @@ fn regresses() -> Story {
     })
 }
 
+/// Bad: the payment whose last event was the first to come is left in processing.
+fn order_free() -> Story {
+    story("webhooks.order-free", &[], |shop, bad| {
+        shop.states("order", "operation = 'read-order'\ncaptured_as = 'session'");
+        let mut rows = Vec::new();
+        for (number, order) in [[0, 1], [0, 1], [1, 0]].into_iter().enumerate() {
+            let who = format!("buyer-{}", number + 1);
+            let session = shop.orders(&who, 300, &format!("order-{number}"));
+            let first = shop.pays(&who, &session);
+            let second = shop.tells(&session, "charge.succeeded");
+            shop.grants(&who, &session, 300, &format!("g-order-{number}"));
+            for at in order {
+                let event = [&first, &second][at].clone();
+                shop.delivers(&event, &session, None, 200);
+            }
+            let status = if bad && order == [1, 0] { "processing" } else { "paid" };
+            rows.push(StatusRow { kind: "order".into(), subject: session, place: 1, status: status.into() });
+        }
+        shop.evidence.database.statuses = Some(rows);
+    })
+}
+
 /// Bad: each instance lets in as many as the limit says.
 fn limits() -> Story {
     story("limits.enforced", &[], |shop, bad| {
@@ -260,6 +284,23 @@ fn linearizable() -> Story {
             let op = shop.ask(12, Operation::ReadBalance { workspace: "buyer-2".into() });
             shop.answer(op, Outcome::Ok, told(200, json!({ "balance": balance })));
         }
+    })
+}
+
+/// Bad: of two that want the last of one lead, both are refused: the one that wants another beside it too.
+fn serial() -> Story {
+    story("races.serial", &[], |shop, bad| {
+        shop.buys("buyer-1", "lead-3", "first");
+        let one = shop.ask(2, buy("buyer-2", &["lead-3"], "one"));
+        let both = shop.ask(3, buy("buyer-3", &["lead-2", "lead-3"], "both"));
+        shop.race("lead-3", &[one, both]);
+        if bad {
+            shop.fail(one, 409, "busy");
+        } else {
+            shop.sell("buyer-2", "lead-3", "one");
+            shop.ok(one, "buyer-2", "p-one");
+        }
+        shop.fail(both, 409, "lead_sold_out");
     })
 }
 
