@@ -6,8 +6,8 @@
 use overdraft_model::{
     manifest::Provenance,
     verdict::{
-        CheckVerdict, ErrorGroup, FaultStats, Finding, Measurements, OperationStats, RaceStats, ScenarioVerdict, Stake,
-        StoryLine, Verdict,
+        CheckVerdict, ErrorGroup, FaultStats, Finding, Measurements, MoneySum, OperationStats, RaceStats,
+        Reconciliation, ScenarioVerdict, Stake, StoryLine, Verdict,
     },
 };
 
@@ -41,15 +41,26 @@ fn option(value: &Option<String>) -> Option<String> {
 
 /// A whole verdict.
 pub fn verdict(value: &Verdict) -> Verdict {
-    let Verdict { format, validity, exit_code, cause, money, provenance, scenarios } = value;
+    let Verdict { format, validity, exit_code, cause, money, reconciliation, provenance, scenarios } = value;
     Verdict {
         format: *format,
         validity: *validity,
         exit_code: *exit_code,
         cause: text(cause),
         money: money.iter().map(stake).collect(),
+        reconciliation: reconciliation.as_ref().map(reconciled),
         provenance: self::provenance(provenance),
         scenarios: scenarios.iter().map(scenario).collect(),
+    }
+}
+
+fn reconciled(value: &Reconciliation) -> Reconciliation {
+    let Reconciliation { money, unresolved_calls, .. } = value;
+    let sum = |sum: &MoneySum| MoneySum { currency: text(&sum.currency), unexplained: sum.unexplained, of: sum.of };
+    Reconciliation {
+        money: money.iter().map(sum).collect(),
+        unresolved_calls: unresolved_calls.iter().map(|call| text(call)).collect(),
+        ..value.clone()
     }
 }
 
@@ -88,12 +99,13 @@ fn provenance(value: &Provenance) -> Provenance {
 }
 
 fn scenario(value: &ScenarioVerdict) -> ScenarioVerdict {
-    let ScenarioVerdict { scenario, title, validity, money, checks, measured } = value;
+    let ScenarioVerdict { scenario, title, validity, money, reconciliation, checks, measured } = value;
     ScenarioVerdict {
         scenario: text(scenario),
         title: text(title),
         validity: *validity,
         money: money.iter().map(stake).collect(),
+        reconciliation: reconciliation.as_ref().map(reconciled),
         checks: checks.iter().map(check).collect(),
         measured: measurements(measured),
     }

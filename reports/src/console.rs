@@ -81,6 +81,9 @@ impl Page {
         if !verdict.money.is_empty() {
             self.blank();
         }
+        if let Some(sum) = &verdict.reconciliation {
+            self.wrapped("  ", &format!("books: {}", words::reconciled(sum)));
+        }
         self.plain(&format!("  {}; seed {}", tally(&verdict.scenarios), verdict.provenance.seed));
     }
 

@@ -74,6 +74,8 @@ pub fn limit(check: &CheckVerdict) -> Option<Limit> {
     let words = match threshold.aggregate {
         Aggregate::Percentile(50.0) => format!("half of all {of}answers take {compared} {}", ms()),
         Aggregate::Percentile(p) => format!("{} % of all {of}answers take {compared} {}", words::decimal(p), ms()),
+        Aggregate::Average => format!("{of}answers take {compared} {} on average", ms()),
+        Aggregate::Min => format!("the fastest {of}answer takes {compared} {}", ms()),
         Aggregate::Max => format!("the slowest {of}answer takes {compared} {}", ms()),
         Aggregate::Rate => {
             format!("{compared} {} % of all {of}answers are unexpected", words::decimal(threshold.limit * 100.0))

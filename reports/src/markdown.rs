@@ -77,6 +77,9 @@ fn head(verdict: &Verdict) -> String {
             ));
         }
     }
+    if let Some(sum) = &verdict.reconciliation {
+        text.push_str(&format!("\nBooks: {}.\n", escape(&words::reconciled(sum), 300)));
+    }
     text.push_str(&format!("\nRun it again:\n\n{}\n", fenced(&provenance.replay)));
     text
 }

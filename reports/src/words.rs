@@ -2,6 +2,8 @@
 //!
 //! Must not know any format: what comes from here is plain text, still to be escaped.
 
+use overdraft_model::verdict::{MoneySum, Reconciliation};
+
 /// A whole number with thousands separated.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -25,6 +27,28 @@ pub fn signed(number: i64) -> String {
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
+}
+
+/// Whether the books close, in one line.
+pub fn reconciled(sum: &Reconciliation) -> String {
+    let money = |sum: &MoneySum| {
+        let whole = matches!(sum.currency.as_str(), "jpy" | "krw" | "vnd" | "clp");
+        let amount = |cents: i64| match whole {
+            true => count(cents.unsigned_abs()),
+            false => format!("{}.{:02}", count(cents.unsigned_abs() / 100), cents.unsigned_abs() % 100),
+        };
+        (amount(sum.unexplained), amount(sum.of), sum.currency.to_uppercase())
+    };
+    let (mut unexplained, mut of) = (format!("{} credits", signed(sum.credits)), signed(sum.credits_of));
+    for (apart, whole, currency) in sum.money.iter().map(money) {
+        unexplained.push_str(&format!(" and {apart} {currency}"));
+        of.push_str(&format!(" and {whole}"));
+    }
+    let answers = match sum.resolved + sum.unresolved {
+        0 => String::new(),
+        all => format!("; {} resolved, {} not", counted(all, "unclear answer"), count(sum.unresolved)),
+    };
+    format!("{unexplained} unexplained of {of}{answers}")
 }
 
 /// A length of time given in microseconds.

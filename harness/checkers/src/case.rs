@@ -205,6 +205,11 @@ impl<'a> Case<'a> {
         orders.filter_map(|call| Some((call, call.answer.text("session")?)))
     }
 
+    /// Who ordered a session.
+    pub(crate) fn buyer(&self, session: &str) -> Option<&'a str> {
+        self.orders.get(session).and_then(|order| order.workspaces.first().copied())
+    }
+
     /// A workspace of this scenario's world.
     pub(crate) fn workspace(&self, name: &str) -> Option<&'a Workspace> {
         self.workspaces.get(name).copied()

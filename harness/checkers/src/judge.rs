@@ -16,6 +16,7 @@ use crate::{
     checks::{self, invariants, run_exercised},
     measure,
     money::Money,
+    reconcile,
     study::Study,
     trial::{self, Tried},
     words::counted,
@@ -55,6 +56,7 @@ pub fn judge(manifest: &Manifest, histories: &[History], evidence: &RunEvidence)
         },
         cause: cause(validity, &scenarios),
         money: total.stakes(),
+        reconciliation: reconcile::total(scenarios.iter().map(|scenario| scenario.reconciliation.as_ref())),
         provenance: manifest.provenance.clone(),
         scenarios,
     }
@@ -68,14 +70,17 @@ fn scenario(
 ) -> (ScenarioVerdict, Money) {
     let latencies = history.map(measure::latencies).unwrap_or_default();
     let evidence = evidence.map(case::canonical);
-    let tried = match (history, &evidence) {
-        (Some(history), Some(evidence)) => {
-            try_all(manifest, &Case::new(manifest, planned, history, evidence, &latencies))
-        }
-        _ => try_nothing(manifest, &planned.scenario),
+    let case = match (history, &evidence) {
+        (Some(history), Some(evidence)) => Some(Case::new(manifest, planned, history, evidence, &latencies)),
+        _ => None,
+    };
+    let tried = match &case {
+        Some(case) => try_all(manifest, case),
+        None => try_nothing(manifest, &planned.scenario),
     };
     let mut money = Money::default();
     tried.iter().for_each(|tried| money.see(&tried.money));
+    let reconciliation = case.as_ref().and_then(|case| reconcile::reconcile(case, &money));
     let checks: Vec<CheckVerdict> = tried.into_iter().map(|tried| tried.verdict).collect();
     let counted = checks.iter().filter(|check| check.skipped.is_none());
     let verdict = ScenarioVerdict {
@@ -83,6 +88,7 @@ fn scenario(
         title: planned.scenario.title.clone(),
         validity: counted.map(|check| check.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown),
         money: money.stakes(),
+        reconciliation,
         checks,
         measured: measure::measure(planned, history, evidence.as_ref(), &latencies),
     };

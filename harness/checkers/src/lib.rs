@@ -22,6 +22,7 @@
 //! | `effects`, `balances` | what took effect and when it can have; what each account went through |
 //! | `study` | what several checks need and is found once |
 //! | `serial` | a small shop that does one thing at a time |
+//! | `reconcile` | three ledgers held against each other, as one number |
 //! | `ledger` | sums per workspace, from the books of three keepers |
 //! | [`linearizable`] | linearizability of any history against any sequential specification |
 //! | `trial` | from what a check saw to its verdict: the rules above |
@@ -41,6 +42,7 @@ mod ledger;
 pub mod linearizable;
 mod measure;
 mod money;
+mod reconcile;
 mod rows;
 mod serial;
 mod story;

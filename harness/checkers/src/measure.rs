@@ -21,12 +21,14 @@ const BUCKETS: u64 = 60;
 /// Latencies of one operation name.
 pub(crate) struct Latency {
     histogram: Histogram<u64>,
+    shortest_us: u64,
     longest_us: u64,
+    sum_us: u128,
 }
 
 impl Latency {
     fn new() -> Option<Self> {
-        Histogram::new(3).ok().map(|histogram| Self { histogram, longest_us: 0 })
+        Histogram::new(3).ok().map(|histogram| Self { histogram, shortest_us: u64::MAX, longest_us: 0, sum_us: 0 })
     }
 
     fn record(&mut self, us: u64) {
@@ -34,7 +36,9 @@ impl Latency {
         if self.histogram.record(us).is_err() {
             self.histogram.saturating_record(us);
         }
+        self.shortest_us = self.shortest_us.min(us);
         self.longest_us = self.longest_us.max(us);
+        self.sum_us += u128::from(us);
     }
 
     /// The latency that so many percent did not exceed, in microseconds, within 0.1 %.
@@ -45,6 +49,16 @@ impl Latency {
     /// The longest, in microseconds.
     pub(crate) fn longest_us(&self) -> u64 {
         self.longest_us
+    }
+
+    /// The shortest, in microseconds; of a latency that has samples.
+    pub(crate) fn shortest_us(&self) -> u64 {
+        self.shortest_us
+    }
+
+    /// The mean, in microseconds.
+    pub(crate) fn mean_us(&self) -> f64 {
+        self.sum_us as f64 / self.samples().max(1) as f64
     }
 
     /// How many samples.

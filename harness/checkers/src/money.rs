@@ -66,6 +66,11 @@ impl Money {
         *self.0.entry(loss).or_default() += amount;
     }
 
+    /// How much of a loss was counted.
+    pub(crate) fn amount(&self, loss: Loss) -> i64 {
+        i64::try_from(self.0.get(&loss).copied().unwrap_or(0)).unwrap_or(i64::MAX)
+    }
+
     /// Another check's view of the same scenario: the same loss seen twice is one loss.
     pub(crate) fn see(&mut self, other: &Self) {
         for (loss, amount) in &other.0 {

@@ -7,6 +7,10 @@ use std::{fmt, str::FromStr};
 pub enum Aggregate {
     /// A percentile between 0 and 100, of a latency in milliseconds.
     Percentile(f64),
+    /// The mean latency in milliseconds.
+    Average,
+    /// The shortest latency in milliseconds.
+    Min,
     /// The longest latency in milliseconds.
     Max,
     /// A share between 0 and 1.
@@ -41,7 +45,9 @@ pub struct Threshold {
 
 /// Why a piece of text is not a [`Threshold`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a threshold: write it as k6 does, such as p(95)<500, med<200, max<=2000, rate<0.01 or count<10")]
+#[error(
+    "`{0}` is not a threshold: write it as k6 does, such as p(95)<500, avg<300, med<200, max<=2000, rate<0.01 or count<10"
+)]
 pub struct ThresholdError(String);
 
 impl Threshold {
@@ -75,6 +81,8 @@ impl FromStr for Threshold {
         .find_map(|(sign, comparison)| Some((comparison, right.strip_prefix(sign)?)))
         .ok_or_else(wrong)?;
         let aggregate = match left {
+            "avg" => Aggregate::Average,
+            "min" => Aggregate::Min,
             "max" => Aggregate::Max,
             "med" => Aggregate::Percentile(50.0),
             "rate" => Aggregate::Rate,
@@ -100,6 +108,8 @@ impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.aggregate {
             Aggregate::Percentile(p) => write!(f, "p({p})")?,
+            Aggregate::Average => f.write_str("avg")?,
+            Aggregate::Min => f.write_str("min")?,
             Aggregate::Max => f.write_str("max")?,
             Aggregate::Rate => f.write_str("rate")?,
             Aggregate::Count => f.write_str("count")?,
@@ -124,6 +134,9 @@ mod tests {
         assert_eq!(threshold.to_string(), "p(99.9)<=1500");
         assert!(threshold.holds(1500.0) && !threshold.holds(1500.1));
         assert_eq!("med<200".parse::<Threshold>().unwrap().aggregate, Aggregate::Percentile(50.0));
+        for text in ["avg<300", "min>1", "max<=2000", "count<10", "rate<0.5", "p(95)<500"] {
+            assert_eq!(text.parse::<Threshold>().unwrap().to_string(), text);
+        }
         assert!("rate<0.01".parse::<Threshold>().unwrap().holds(0.0));
     }
 

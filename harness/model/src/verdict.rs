@@ -51,6 +51,9 @@ pub struct Verdict {
     pub cause: String,
     /// The headline in money, summed over the scenarios.
     pub money: Vec<Stake>,
+    /// The three ledgers held against each other, summed over the scenarios; none where one of them has no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciliation>,
     /// Where the run came from.
     pub provenance: Provenance,
     /// One per scenario, in order.
@@ -68,6 +71,39 @@ pub struct Stake {
     pub what: String,
 }
 
+/// What the target's database, the payment provider and the email sink do not account for among each other.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Reconciliation {
+    /// Credits unexplained, in either direction.
+    pub credits: i64,
+    /// Credits that were given, earned, spent or taken back.
+    pub credits_of: i64,
+    /// Money, by currency.
+    pub money: Vec<MoneySum>,
+    /// Emails promised and not sent, or sent twice.
+    pub emails: i64,
+    /// Emails that the provider accepted.
+    pub emails_of: u64,
+    /// Unclear answers of which the ledgers tell what became.
+    pub resolved: u64,
+    /// Unclear answers of which they do not.
+    pub unresolved: u64,
+    /// The first of those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved_calls: Vec<String>,
+}
+
+/// Money of one currency, in its smallest unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MoneySum {
+    /// Three letters, lower case.
+    pub currency: String,
+    /// Unexplained, in either direction.
+    pub unexplained: i64,
+    /// Paid at the provider.
+    pub of: i64,
+}
+
 /// The verdict of one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioVerdict {
@@ -79,6 +115,9 @@ pub struct ScenarioVerdict {
     pub validity: Validity,
     /// The amounts at stake in this scenario.
     pub money: Vec<Stake>,
+    /// The three ledgers held against each other; none where a table is missing or the target was busy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciliation>,
     /// One per check, in catalogue order.
     pub checks: Vec<CheckVerdict>,
     /// What was measured.

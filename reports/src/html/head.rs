@@ -24,6 +24,9 @@ pub fn band(verdict: &Verdict) -> Markup {
                     div { dt { "Exit code" } dd { b { (verdict.exit_code) } " " span { (exit_meaning(verdict.exit_code)) } } }
                     div { dt { "Checks" } dd { (tally(&verdict.scenarios)) } }
                     div { dt { "Scenarios" } dd { (words::count(verdict.scenarios.len() as u64)) } }
+                    @if let Some(sum) = &verdict.reconciliation {
+                        div { dt { "Books" } dd { (words::reconciled(sum)) } }
+                    }
                     div { dt { "Seed" } dd { (provenance.seed) } }
                     @if let Some(defect) = &provenance.defect {
                         div { dt { "Planted defect" } dd { (clip(defect, 80)) } }

@@ -85,12 +85,14 @@ fn small(validity: Validity, exit_code: u8, cause: &str, checks: Vec<CheckVerdic
         exit_code,
         cause: cause.into(),
         money: money.clone(),
+        reconciliation: (validity == Validity::Valid).then(books),
         provenance: provenance(),
         scenarios: vec![ScenarioVerdict {
             scenario: "flash-sale".into(),
             title: "Everybody wants the same lead".into(),
             validity,
             money,
+            reconciliation: None,
             checks,
             measured: Measurements {
                 operations: 1_204,
@@ -100,6 +102,18 @@ fn small(validity: Validity, exit_code: u8, cause: &str, checks: Vec<CheckVerdic
                 ..Measurements::default()
             },
         }],
+    }
+}
+
+/// Books that close.
+fn books() -> Reconciliation {
+    Reconciliation {
+        credits_of: 12_345,
+        money: vec![MoneySum { currency: "eur".into(), unexplained: 0, of: 60_000 }],
+        emails_of: 41,
+        resolved: 11,
+        unresolved: 1,
+        ..Reconciliation::default()
     }
 }
 

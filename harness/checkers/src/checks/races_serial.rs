@@ -2,11 +2,11 @@
 //!
 //! `history.linearizable` looks at each account and each lead by itself; this one at a purchase as a whole, which takes
 //! from both and is asked under a key. For races of two to five requests every order is tried (`serial`) from the state
-//! before the race, as rows and calls tell it. What others did meanwhile leaves a count between two numbers, and a
+//! before the race, as rows and calls tell it; of larger ones for each workspace's own. What others did meanwhile leaves a count between two numbers, and a
 //! balance unknown; a race in which somebody else may have used the same key, or bought the same lead for the same
 //! workspace, is left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use overdraft_model::{
     history::{Call, Race},
@@ -35,7 +35,7 @@ const MOST: usize = 5;
 pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
     let case = study.case;
     let mut trial = Trial::new(ID);
-    let small: Vec<(&Race, Vec<&Call>)> = case.history.races.iter().filter_map(|race| small(case, race)).collect();
+    let small: Vec<(&Race, Vec<&Call>)> = case.history.races.iter().flat_map(|race| small(case, race)).collect();
     if small.is_empty() {
         return trial;
     }
@@ -66,13 +66,25 @@ pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
     trial
 }
 
-/// The calls of a race that is small, overlapped, and asked for nothing but purchases and reads.
-fn small<'a>(case: &Case<'a>, race: &'a Race) -> Option<(&'a Race, Vec<&'a Call>)> {
+/// The calls of a race, where they are few, else those of each workspace; only where they overlapped and asked for
+/// nothing but purchases and reads.
+fn small<'a>(case: &Case<'a>, race: &'a Race) -> Vec<(&'a Race, Vec<&'a Call>)> {
     let calls: Vec<&Call> = race.operations.iter().filter_map(|op| case.call(*op)).collect();
-    let plain = |call: &&Call| matches!(call.operation, Operation::Purchase { .. }) || call.operation.is_read();
-    let buys = calls.iter().any(|call| matches!(call.operation, Operation::Purchase { .. }));
-    let overlapped = || measure::in_flight(case.history.end, calls.iter().copied()) >= 2;
-    ((2..=MOST).contains(&calls.len()) && buys && calls.iter().all(plain) && overlapped()).then_some((race, calls))
+    let groups: Vec<Vec<&Call>> = if calls.len() <= MOST {
+        vec![calls]
+    } else {
+        let mut by_workspace: BTreeMap<Option<&str>, Vec<&Call>> = BTreeMap::new();
+        calls.iter().for_each(|call| by_workspace.entry(call.operation.workspace()).or_default().push(call));
+        by_workspace.into_values().collect()
+    };
+    let buys = |call: &&Call| matches!(call.operation, Operation::Purchase { .. });
+    let tried = |calls: &Vec<&Call>| {
+        (2..=MOST).contains(&calls.len())
+            && calls.iter().any(buys)
+            && calls.iter().all(|call| buys(&call) || call.operation.is_read())
+            && measure::in_flight(case.history.end, calls.iter().copied()) >= 2
+    };
+    groups.into_iter().filter(tried).map(|calls| (race, calls)).collect()
 }
 
 /// A race with the shop before it and what was bought in it.
@@ -148,7 +160,10 @@ impl<'e, 'a> Field<'e, 'a> {
         for lead in leads {
             let known = case.lead(lead)?;
             let mut stock = Stock { least: 0, most: 0, limit: bounded.then_some(known.max_sales) };
-            for bought in effects.sales_of(lead) {
+            // Of one that is never sold out it does not matter when it was sold.
+            let sales = i64::try_from(effects.sales_of(lead).count()).unwrap_or(i64::MAX);
+            let scarce = sales >= known.max_sales;
+            for bought in effects.sales_of(lead).filter(|_| scarce) {
                 match when(bought) {
                     When::Before => (stock.least, stock.most) = (stock.least + 1, stock.most + 1),
                     When::Meanwhile => stock.most += 1,

@@ -19,7 +19,7 @@ pub enum LimitError {
     Expression(#[from] ThresholdError),
     /// The metric has no such aggregate.
     #[error(
-        "`{metric}` cannot be limited by `{expression}`: a latency takes p(N), med or max, errors take rate or count"
+        "`{metric}` cannot be limited by `{expression}`: a latency takes p(N), avg, min, med or max, errors take rate or count"
     )]
     Aggregate {
         /// The metric.
@@ -68,7 +68,9 @@ fn limit(name: &str, expression: &str) -> Result<(Metric, Threshold), LimitError
     let metric = metric(name)?;
     let threshold: Threshold = expression.parse()?;
     let fits = match threshold.aggregate {
-        Aggregate::Percentile(_) | Aggregate::Max => matches!(metric, Metric::Latency(_)),
+        Aggregate::Percentile(_) | Aggregate::Average | Aggregate::Min | Aggregate::Max => {
+            matches!(metric, Metric::Latency(_))
+        }
         Aggregate::Rate | Aggregate::Count => matches!(metric, Metric::Errors(_)),
     };
     match fits {
@@ -92,10 +94,12 @@ fn latency(case: &Case<'_>, operation: &str, threshold: Threshold, trial: &mut T
     let Some(latency) = case.latencies.get(operation).filter(|latency| latency.samples() > 0) else { return };
     trial.saw(usize::try_from(latency.samples()).unwrap_or(usize::MAX));
     let us = match threshold.aggregate {
-        Aggregate::Percentile(percent) => latency.percentile_us(percent),
-        Aggregate::Max | Aggregate::Rate | Aggregate::Count => latency.longest_us(),
+        Aggregate::Percentile(percent) => latency.percentile_us(percent) as f64,
+        Aggregate::Average => latency.mean_us(),
+        Aggregate::Min => latency.shortest_us() as f64,
+        Aggregate::Max | Aggregate::Rate | Aggregate::Count => latency.longest_us() as f64,
     };
-    let ms = us as f64 / 1_000.0;
+    let ms = us / 1_000.0;
     let value = format!("{threshold} ms: it was {ms:.1} ms over {}", counted(latency.samples(), "sample"));
     if !threshold.holds(ms) {
         let took = |call: &Call| call.end.unwrap_or(case.history.end).saturating_sub(call.intended);
@@ -125,7 +129,9 @@ fn errors(case: &Case<'_>, operation: Option<&str>, threshold: Threshold, trial:
     let wrong: Vec<&Call> = calls.iter().copied().filter(|call| unexpected(call)).collect();
     let value = match threshold.aggregate {
         Aggregate::Rate => wrong.len() as f64 / calls.len() as f64,
-        Aggregate::Count | Aggregate::Percentile(_) | Aggregate::Max => wrong.len() as f64,
+        Aggregate::Count | Aggregate::Percentile(_) | Aggregate::Average | Aggregate::Min | Aggregate::Max => {
+            wrong.len() as f64
+        }
     };
     let said =
         format!("{threshold}: {} in {}", counted(wrong.len(), "unexpected answer"), counted(calls.len(), "operation"));

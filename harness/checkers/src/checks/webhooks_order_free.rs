@@ -37,13 +37,16 @@ struct Facts<'a> {
     refunds: Vec<(i64, &'a str)>,
     disputes: Vec<(i64, &'a str, bool)>,
     told: BTreeSet<&'a str>,
+    /// Whether it can be told what was taken back for this payment.
+    traced: bool,
 }
 
 /// What came of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct End<'a> {
     granted: i128,
-    reversed: i128,
+    /// None where no money is away, or where it cannot be told which payment of the workspace it was taken back for.
+    reversed: Option<i128>,
     statuses: Vec<&'a str>,
 }
 
@@ -109,10 +112,10 @@ struct Books<'c, 'a> {
     case: &'c Case<'a>,
     refunds: Rows<'a, Refund>,
     disputes: Rows<'a, Dispute>,
-    /// By the provider's refund or dispute.
+    /// By workspace: whether a reversal names the refund, the dispute or the charge depends on what was told first.
     reversed: BTreeMap<&'a str, i128>,
-    /// Whether the target's reversals name the provider's refunds at all.
-    names_refunds: bool,
+    /// How many payments of a workspace have money away.
+    away: BTreeMap<&'a str, usize>,
     /// By kind and subject, the last.
     statuses: BTreeMap<(&'a str, &'a str), &'a str>,
     /// The answers to orders, by session.
@@ -125,18 +128,24 @@ impl<'c, 'a> Books<'c, 'a> {
         let (provider, database) = (case.provider(), case.database());
         let mut reversed: BTreeMap<&str, i128> = BTreeMap::new();
         for row in database.reversals.iter().flatten() {
-            *reversed.entry(row.refund.as_deref().unwrap_or_default()).or_default() += i128::from(row.credits);
+            *reversed.entry(&row.workspace).or_default() += i128::from(row.credits);
         }
-        let refunds = provider.refunds.iter().map(|refund| refund.refund.as_str());
-        let mut names = refunds.chain(provider.disputes.iter().map(|dispute| dispute.dispute.as_str()));
+        let refunds = grouped(&provider.refunds, |refund| refund.session.as_deref());
+        let disputes = grouped(&provider.disputes, |dispute| dispute.session.as_deref());
+        let mut away: BTreeMap<&str, usize> = BTreeMap::new();
+        for session in refunds.keys().chain(disputes.keys().filter(|session| !refunds.contains_key(*session))) {
+            if let Some(who) = case.buyer(session) {
+                *away.entry(who).or_default() += 1;
+            }
+        }
         // In canonical order, so the last of each is the present one.
         let statuses = database.statuses.iter().flatten();
         Self {
             case,
-            refunds: grouped(&provider.refunds, |refund| refund.session.as_deref()),
-            disputes: grouped(&provider.disputes, |dispute| dispute.session.as_deref()),
-            names_refunds: names.any(|name| reversed.contains_key(name)),
+            refunds,
+            disputes,
             reversed,
+            away,
             statuses: statuses.map(|row| ((row.kind.as_str(), row.subject.as_str()), row.status.as_str())).collect(),
             answers: case.orders_answered().map(|(call, session)| (session, call)).collect(),
             handed: database.dead_letters.iter().flatten().map(|letter| letter.subject.as_str()).collect(),
@@ -162,11 +171,14 @@ impl<'c, 'a> Books<'c, 'a> {
             refunds: refunds.iter().map(|refund| (refund.amount, refund.status.as_str())).collect(),
             disputes: disputes.iter().map(|row| (row.amount, row.status.as_str(), row.withdrawn)).collect(),
             told: events.iter().map(|event| event.event_type.as_str()).collect(),
+            traced: false,
         };
         facts.refunds.sort_unstable();
         facts.disputes.sort_unstable();
         let owed_back = clawback::owed(session, refunds, disputes, i128::from(credits));
-        Some((facts, Payment { session, order: self.order(id), end: self.end(id, refunds, disputes), owed_back }))
+        let end = self.end(id, refunds.len() + disputes.len());
+        facts.traced = end.reversed.is_some();
+        Some((facts, Payment { session, order: self.order(id), end, owed_back }))
     }
 
     fn order(&self, session: &str) -> Vec<&'a str> {
@@ -183,10 +195,10 @@ impl<'c, 'a> Books<'c, 'a> {
         order
     }
 
-    fn end(&self, session: &str, refunds: &[&'a Refund], disputes: &[&'a Dispute]) -> End<'a> {
+    fn end(&self, session: &str, given_back: usize) -> End<'a> {
         let grants = self.case.grants_by_session().get(session).into_iter().flatten();
-        let names =
-            refunds.iter().map(|row| row.refund.as_str()).chain(disputes.iter().map(|row| row.dispute.as_str()));
+        let who = self.case.buyer(session).unwrap_or_default();
+        let only = given_back > 0 && self.away.get(who) == Some(&1) && self.case.database().reversals.is_some();
         let answer = self.answers.get(session);
         let statuses = self.case.manifest.stated.statuses.iter().filter_map(|(kind, order)| {
             let subject = answer?.answer.fields.get(order.captured_as.as_deref()?)?;
@@ -194,7 +206,7 @@ impl<'c, 'a> Books<'c, 'a> {
         });
         End {
             granted: grants.map(|grant| i128::from(grant.credits)).sum(),
-            reversed: names.filter_map(|name| self.reversed.get(name)).sum(),
+            reversed: only.then(|| self.reversed.get(who).copied().unwrap_or(0)),
             statuses: statuses.collect(),
         }
     }
@@ -208,7 +220,7 @@ impl<'c, 'a> Books<'c, 'a> {
         for payment in alike {
             let (least, most) = payment.owed_back;
             let right = payment.end.granted == granted
-                && (!self.names_refunds || (least..=most).contains(&payment.end.reversed));
+                && payment.end.reversed.is_none_or(|reversed| (least..=most).contains(&reversed));
             if payment.end == usual.end && right {
                 continue;
             }
@@ -218,7 +230,7 @@ impl<'c, 'a> Books<'c, 'a> {
 
     fn tale(&self, payment: &Payment<'a>, usual: &Payment<'a>, granted: i128) -> Tale<'a> {
         let (id, other) = (payment.session.session.as_str(), usual.session.session.as_str());
-        let who = self.case.orders.get(id).and_then(|order| order.workspaces.first().copied()).unwrap_or("somebody");
+        let who = self.case.buyer(id).unwrap_or("somebody");
         let paid = money(payment.session.paid, &payment.session.currency);
         let order = told(&payment.order);
         let summary = match payment.end == usual.end {
@@ -235,7 +247,8 @@ impl<'c, 'a> Books<'c, 'a> {
                 range(payment.owed_back)
             ),
         };
-        let surplus = (payment.end.granted - payment.end.reversed) - (granted - payment.owed_back.0);
+        let kept = payment.owed_back.0 - payment.end.reversed.unwrap_or(payment.owed_back.0);
+        let surplus = payment.end.granted - granted + kept;
         let mut calls = self.case.calls_about(id);
         calls.retain(|call| matches!(call.operation, Operation::DeliverWebhook { forgery: None, .. }));
         calls.sort_by_key(|call| (call.start, call.op));
@@ -255,7 +268,8 @@ impl<'c, 'a> Books<'c, 'a> {
     fn words(&self, payment: &Payment<'_>) -> String {
         let End { granted, reversed, statuses } = &payment.end;
         let statuses = statuses.iter().map(|status| format!(", {status}"));
-        format!("{granted} granted, {reversed} taken back{}", statuses.collect::<String>())
+        let back = reversed.map(|reversed| format!(", {reversed} taken back")).unwrap_or_default();
+        format!("{granted} granted{back}{}", statuses.collect::<String>())
     }
 }
 

@@ -129,3 +129,17 @@ fn findings_tell_a_story_of_few_lines_in_order() {
         }
     }
 }
+
+#[test]
+fn tmp_saved() {
+    for place in ["/tmp/chkrun/5-CF-14", "/tmp/chkrun/5-gate", "/tmp/chkrun/CF-20"] {
+        let verdict = judged(Path::new(place));
+        println!("SAVED {place} {:?} {}", verdict.validity, verdict.cause);
+        for scenario in &verdict.scenarios {
+            println!("SAVED {} {:?}", scenario.scenario, scenario.reconciliation);
+            for check in scenario.checks.iter().filter(|c| c.validity != Validity::Valid || c.id.contains("order-free") || c.id.contains("serial")) {
+                println!("SAVED   {} {:?} {} {:?}", check.id, check.validity, check.observed, check.findings.first().map(|f| &f.summary));
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod measured;
 mod order;
 mod order_free;
 mod ordered;
+mod reconciled;
 mod semantics;
 mod serial;
 mod shop;

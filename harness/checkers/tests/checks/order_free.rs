@@ -122,8 +122,11 @@ fn what_is_not_at_its_end_is_left_out() {
 }
 
 #[test]
-fn reversals_that_name_no_refund_are_for_others_to_judge() {
-    let mut shop = play(&Played::default());
-    shop.evidence.database.reversals.iter_mut().flatten().for_each(|row| row.refund = None);
-    is(&shop.judged(), Validity::Valid);
+fn a_reversal_may_name_the_refund_the_charge_or_nothing() {
+    for name in [Some("ch_1"), None] {
+        let mut shop = play(&Played::default());
+        let rows = shop.evidence.database.reversals.iter_mut().flatten();
+        rows.for_each(|row| row.refund = name.map(str::to_owned));
+        is(&shop.judged(), Validity::Valid);
+    }
 }
