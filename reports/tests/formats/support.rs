@@ -453,6 +453,7 @@ pub fn realistic() -> Verdict {
         validity: Validity::Invalid,
         money: money(1, 200),
         checks: storm_checks(),
+        reconciliation: None,
         measured: measured(),
     };
     let mut lonely = unknown().scenarios.remove(0);
