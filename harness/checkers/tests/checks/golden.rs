@@ -129,21 +129,3 @@ fn findings_tell_a_story_of_few_lines_in_order() {
         }
     }
 }
-
-#[test]
-fn tmp_saved() {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for place in ["/tmp/chkrun/5-CF-14", "/tmp/chkrun/5-gate", "/tmp/chkrun/CF-20"] {
-        let verdict = judged(Path::new(place));
-        writeln!(text, "SAVED {place} {:?} {}", verdict.validity, verdict.cause).unwrap();
-        for scenario in &verdict.scenarios {
-            writeln!(text, "SAVED {} {:?}", scenario.scenario, scenario.reconciliation).unwrap();
-            for check in &scenario.checks {
-                let first = check.findings.first().map(|finding| &finding.summary);
-                writeln!(text, "SAVED   {} {:?} {} {first:?}", check.id, check.validity, check.observed).unwrap();
-            }
-        }
-    }
-    fs::write("/tmp/check_saved.txt", text).unwrap();
-}
