@@ -24,6 +24,8 @@ pub fn question(id: &str) -> String {
         "webhooks.authentic" => "Do forged webhooks change nothing?",
         "history.linearizable" => "Do all answers fit one order of events?",
         "tenants.isolated" => "Does each workspace see only its own?",
+        "races.serial" => "Does every small race end as if one had come after the other?",
+        "target.recovers" => "Does the target work again once everything is healed?",
         "flow.expected" => "Did the case go as it says?",
         "sessions.consistent" => "Does each client see its own past?",
         "limits.enforced" => "Are the limits enforced?",
@@ -36,6 +38,7 @@ pub fn question(id: &str) -> String {
 fn threshold_question(id: &str) -> String {
     match id.split_once('.') {
         Some(("latency", operation)) => format!("Is {operation} fast enough?"),
+        Some(("invariant", name)) => format!("Does the target's own invariant {name} hold?"),
         Some(("errors", operation)) => format!("Are errors of {operation} rare enough?"),
         _ if id == "latency" => "Is it fast enough?".to_owned(),
         _ if id == "errors" => "Are errors rare enough?".to_owned(),

@@ -46,7 +46,7 @@ pub fn reconciled(sum: &Reconciliation) -> String {
     }
     let answers = match sum.resolved + sum.unresolved {
         0 => String::new(),
-        all => format!("; {} resolved, {} not", counted(all, "unclear answer"), count(sum.unresolved)),
+        _ => format!("; {} resolved, {} not", counted(sum.resolved, "unclear answer"), count(sum.unresolved)),
     };
     format!("{unexplained} unexplained of {of}{answers}")
 }
