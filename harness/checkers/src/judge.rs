@@ -45,7 +45,7 @@ pub fn judge(manifest: &Manifest, histories: &[History], evidence: &RunEvidence)
         scenarios.push(verdict);
     }
     let tried = scenarios.iter().filter(|scenario| scenario.left_out().is_none());
-    let validity = tried.map(|scenario| scenario.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown);
+    let validity = tried.clone().map(|scenario| scenario.validity).reduce(Validity::worst).unwrap_or(Validity::Unknown);
     Verdict {
         format: FORMAT,
         validity,
@@ -56,7 +56,7 @@ pub fn judge(manifest: &Manifest, histories: &[History], evidence: &RunEvidence)
         },
         cause: cause(validity, &scenarios),
         money: total.stakes(),
-        reconciliation: reconcile::total(scenarios.iter().map(|scenario| scenario.reconciliation.as_ref())),
+        reconciliation: reconcile::total(tried.map(|scenario| scenario.reconciliation.as_ref())),
         provenance: manifest.provenance.clone(),
         scenarios,
     }
@@ -134,6 +134,7 @@ fn left_out(planned: &Planned, reason: &str) -> ScenarioVerdict {
         title: scenario.title.clone(),
         validity: Validity::Unknown,
         money: Money::default().stakes(),
+        reconciliation: None,
         checks: ids.map(|id| trial::skipped(id, reason)).collect(),
         measured: measure::measure(planned, None, None, &measure::Latencies::default()),
     }
