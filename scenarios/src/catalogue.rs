@@ -49,6 +49,11 @@ pub const SUITES: &[Suite] = &[
             "CF-13", "CF-14", "CF-15", "CF-16", "CF-17", "CF-18", "CF-19", "CF-20", "CF-21", "CF-22", "CF-23",
         ],
     },
+    Suite {
+        id: "cases",
+        title: "Cases beyond the critical flows: a partner's rush, a worker's death, expiring credits, limits across a minute",
+        scenarios: &["partner-rush", "worker-killed", "credit-expiry", "limit-boundary"],
+    },
 ];
 
 const FILES: &[(&str, &str)] = &[
@@ -92,6 +97,10 @@ const FILES: &[(&str, &str)] = &[
     ("CF-21.toml", include_str!("../critical-flows/CF-21.toml")),
     ("CF-22.toml", include_str!("../critical-flows/CF-22.toml")),
     ("CF-23.toml", include_str!("../critical-flows/CF-23.toml")),
+    ("partner-rush.toml", include_str!("../cases/partner-rush.toml")),
+    ("worker-killed.toml", include_str!("../cases/worker-killed.toml")),
+    ("credit-expiry.toml", include_str!("../cases/credit-expiry.toml")),
+    ("limit-boundary.toml", include_str!("../cases/limit-boundary.toml")),
 ];
 
 /// Every scenario that comes with the program.

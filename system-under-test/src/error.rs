@@ -14,6 +14,18 @@ pub enum Error {
     /// A migration failed.
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// A planted defect does not fit the function that it changes.
+    #[error("defect {defect}: the text that it replaces stands {found} times in {function}, expected once: {text:?}")]
+    Overlay {
+        /// The defect's name.
+        defect: &'static str,
+        /// The function's name.
+        function: &'static str,
+        /// What was looked for.
+        text: &'static str,
+        /// How often it is there.
+        found: usize,
+    },
     /// The job queue could not be prepared.
     #[error("job queue: {0}")]
     JobQueue(String),

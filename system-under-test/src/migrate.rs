@@ -29,18 +29,15 @@ pub async fn migrate(database_url: &str, defect: Option<Defect>) -> Result<(), E
     Ok(())
 }
 
-/// Applies the defect's SQL once; the row in `applied_defects` says that it was.
+/// Applies the defect's changes once; the row in `applied_defects` says that they were.
 async fn apply_overlay(pool: &PgPool, defect: Defect) -> Result<(), Error> {
-    let Some(overlay) = defect.overlay() else {
-        return Ok(());
-    };
     let mut db_tx = pool.begin().await?;
     let added = sqlx::query("INSERT INTO applied_defects (name) VALUES ($1) ON CONFLICT DO NOTHING")
         .bind(defect.name())
         .execute(&mut *db_tx)
         .await?;
     if added.rows_affected() == 1 {
-        sqlx::raw_sql(overlay).execute(&mut *db_tx).await?;
+        defect.change(&mut db_tx).await?;
     }
     db_tx.commit().await?;
     Ok(())

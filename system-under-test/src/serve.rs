@@ -52,7 +52,8 @@ pub async fn serve(
     let app = Arc::new(App {
         pool,
         purchasing: defects::purchasing(defect),
-        limits,
+        intake: defects::intake(defect),
+        limits: defects::counting(defect, limits),
         checkout: Checkout::new(client, settings.clone()),
         keys: Keys::new(settings.key_secret.clone()),
         settings,
@@ -71,7 +72,7 @@ pub async fn serve(
     let expiry = tokio::spawn(expiry::run(work.clone(), stop.clone()));
     let due = tokio::spawn(due::run(work.clone(), stop.clone()));
     let worker = tokio::spawn(jobs::run(queue.clone(), work, stop.clone()));
-    let service = router(app)?.into_make_service_with_connect_info::<SocketAddr>();
+    let service = defects::around(defect, router(app)?).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
 

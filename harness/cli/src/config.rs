@@ -182,7 +182,7 @@ fn check_defect(defect: &str, target: &Loaded) -> Result<(), Failure> {
     if target.target.service.defect_args.is_empty() {
         return Err(Failure::usage(format!("--defect: the target {} has no planted defects", target.name)));
     }
-    let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+    let names: Vec<&str> = Defect::all().map(Defect::name).collect();
     if target.name == "reference" && !names.contains(&defect) {
         return Err(Failure::usage(nearest::suggest("defect", defect, &names)));
     }

@@ -141,6 +141,8 @@ pub enum Forgery {
     WrongMode,
     /// A true signature over the whole body, of which only the first half was posted.
     Truncated,
+    /// A header with a timestamp and a signature of no characters, which is how every signature begins.
+    EmptySignature,
 }
 
 /// How a customer pays.
@@ -319,8 +321,15 @@ impl fmt::Display for Operation {
 
 impl Forgery {
     /// All kinds, in a stable order.
-    pub const ALL: [Self; 6] =
-        [Self::Unsigned, Self::WrongSecret, Self::Altered, Self::Stale, Self::WrongMode, Self::Truncated];
+    pub const ALL: [Self; 7] = [
+        Self::Unsigned,
+        Self::WrongSecret,
+        Self::Altered,
+        Self::Stale,
+        Self::WrongMode,
+        Self::Truncated,
+        Self::EmptySignature,
+    ];
 
     /// A few words for a story.
     #[must_use]
@@ -332,6 +341,7 @@ impl Forgery {
             Self::Stale => "signed too long ago",
             Self::WrongMode => "from the other mode",
             Self::Truncated => "body cut short",
+            Self::EmptySignature => "signed with nothing",
         }
     }
 }

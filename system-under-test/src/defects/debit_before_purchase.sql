@@ -1,5 +1,6 @@
 -- debit-before-purchase: charge() commits the debit; purchase() then sells what was paid for, if it
--- can. Whoever is refused in the second step has paid for nothing.
+-- can. Whoever is refused in the second step has paid for nothing. What buy_leads() does no more is in
+-- purchases.rs.
 
 -- Step one, its own db_tx. A status: the charge was refused, or the key was answered before.
 CREATE FUNCTION charge(p_key_hash bytea, p_key text, p_request_hash bytea, p_leads uuid[],
@@ -53,52 +54,4 @@ BEGIN
         ARRAY[-v_shares] || v_amounts);
 END $$;
 
--- Step two, the purchase's db_tx.
-CREATE OR REPLACE FUNCTION buy_leads(p_id uuid, p_member members, p_key text, p_wanted uuid[],
-                          p_percent integer, p_request_id text, p_public_url text,
-                          p_now timestamptz, p_lifetime_days integer) RETURNS answer
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-DECLARE
-    v_leads uuid[];         -- these four run in parallel, ordered by lead id
-    v_prices bigint[];
-    v_partners uuid[];
-    v_commissions bigint[];
-    v_full uuid[];
-    v_total bigint;
-    v_owners uuid[];        -- these two run in parallel, ordered by account id
-    v_debts bigint[];
-    v_refusal answer;
-BEGIN
-    -- Lock 2: the leads, by id. What is read here stays true until the commit.
-    SELECT array_agg(id), array_agg(price), array_agg(workspace_id),
-           array_agg(price * p_percent / 100),
-           coalesce(array_agg(id) FILTER (WHERE sold_count >= max_sales), '{}'), sum(price)
-    INTO v_leads, v_prices, v_partners, v_commissions, v_full, v_total
-    FROM (SELECT id, price, workspace_id, sold_count, max_sales FROM leads
-          WHERE id = ANY (p_wanted) ORDER BY id FOR NO KEY UPDATE) AS locked;
-    v_refusal := refuse_leads(p_member.workspace_id, p_wanted, v_leads, v_full, p_request_id);
-    IF v_refusal.status IS NOT NULL THEN
-        RETURN v_refusal;
-    END IF;
-
-    -- The partners' wallets, by id. The buyer has been charged.
-    SELECT array_agg(workspace_id), array_agg(owed) INTO v_owners, v_debts
-    FROM (SELECT workspace_id, owed FROM accounts
-          WHERE kind = 'credits' AND workspace_id = ANY (v_partners) ORDER BY id FOR NO KEY UPDATE) AS locked;
-
-    UPDATE leads SET sold_count = sold_count + 1 WHERE id = ANY (v_leads);
-    PERFORM record_purchase(p_id, p_member, p_key, v_leads, v_prices, v_partners, v_commissions,
-                            v_total, p_percent);
-    PERFORM post_shares(p_id, v_partners, v_commissions);
-    PERFORM earn_commissions(p_id, v_partners, v_commissions, v_owners, v_debts, p_now, p_lifetime_days);
-    RETURN purchased(p_id, p_member.workspace_id, v_leads, v_prices, v_total,
-                     spendable(p_member.workspace_id, p_now));
-END $$;
-
-GRANT CREATE ON SCHEMA public TO marketplace_money;
-REVOKE ALL ON FUNCTION charge(bytea, text, bytea, uuid[], text, text, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION post_shares(uuid, uuid[], bigint[]) FROM PUBLIC;
-ALTER FUNCTION charge(bytea, text, bytea, uuid[], text, text, timestamptz) OWNER TO marketplace_money;
-ALTER FUNCTION post_shares(uuid, uuid[], bigint[]) OWNER TO marketplace_money;
 GRANT EXECUTE ON FUNCTION charge(bytea, text, bytea, uuid[], text, text, timestamptz) TO marketplace_app;
-REVOKE CREATE ON SCHEMA public FROM marketplace_money;

@@ -1,35 +1,51 @@
-//! The planted defects: five ways in which real teams have written this service wrong.
+//! The planted defects: ways in which real teams have written such a service wrong.
 //!
-//! They prove the harness: each must be found. They live in this room only. A defect is a SQL overlay
-//! (replaced functions, dropped constraints) or another implementation behind a seam, and the correct
-//! code knows of none of them.
+//! They prove the harness: each must be found. They live in this room only, a file per family. A defect is
+//! data (`planted`): what it changes in the database, as small edits of the functions that are there, and what
+//! stands in for the correct code behind a seam. The correct code knows of none of them.
 
-mod debit_first;
-mod swallowed;
+mod cache;
+mod documentation;
+mod emails;
+mod idempotency;
+mod limits;
+mod money;
+mod onboarding;
+mod overlay;
+mod planted;
+mod purchases;
+mod tenancy;
+mod webhooks;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use axum::Router;
 use reqwest::Client;
 
+use self::planted::{Family, Part, Planted};
 use crate::email::Provider;
-use crate::seams::{Mailer, OneCall, Purchasing};
+use crate::http::Limits;
+use crate::seams::{Counting, Intake, Mailer, OneCall, Purchasing, StoreFirst};
 use crate::settings::Settings;
 
+/// Every family, in the order of the catalogue.
+static CATALOGUE: &[Family] = &[
+    purchases::FAMILY,
+    idempotency::FAMILY,
+    webhooks::FAMILY,
+    emails::FAMILY,
+    money::FAMILY,
+    limits::FAMILY,
+    tenancy::FAMILY,
+    cache::FAMILY,
+    onboarding::FAMILY,
+];
+
 /// A planted defect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Defect {
-    /// The balance is read without a lock, compared, then decremented blindly.
-    PurchaseChecksThenActs,
-    /// The sold count is read without a lock, compared, then written as what was read plus one.
-    SoldCountReadThenWritten,
-    /// Neither the event id nor the payment is unique: each delivery grants.
-    WebhooksNotDeduplicated,
-    /// The job catches the email provider's error and reports success.
-    EmailFailureSwallowed,
-    /// The debit commits before the purchase is attempted.
-    DebitBeforePurchase,
-}
+#[derive(Clone, Copy)]
+pub struct Defect(&'static Planted);
 
 /// A name that no defect has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,116 +56,49 @@ pub struct UnknownDefect {
 }
 
 fn known() -> String {
-    Defect::ALL.map(Defect::name).join(", ")
+    Defect::all().map(Defect::name).collect::<Vec<_>>().join(", ")
 }
 
 impl Defect {
     /// Every defect, in the order of the catalogue.
-    pub const ALL: [Self; 5] = [
-        Self::PurchaseChecksThenActs,
-        Self::SoldCountReadThenWritten,
-        Self::WebhooksNotDeduplicated,
-        Self::EmailFailureSwallowed,
-        Self::DebitBeforePurchase,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        CATALOGUE.iter().flat_map(|family| family.defects).map(Self)
+    }
 
     /// Its stable name, as on a command line.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::PurchaseChecksThenActs => "purchase-checks-then-acts",
-            Self::SoldCountReadThenWritten => "sold-count-read-then-written",
-            Self::WebhooksNotDeduplicated => "webhooks-not-deduplicated",
-            Self::EmailFailureSwallowed => "email-failure-swallowed",
-            Self::DebitBeforePurchase => "debit-before-purchase",
-        }
+        self.0.name
     }
 
     /// What is wrong with the code.
     #[must_use]
     pub fn describe(self) -> &'static str {
-        match self {
-            Self::PurchaseChecksThenActs => {
-                "A purchase reads the balance without a lock, compares it with the price, and then \
-                 subtracts the price; no constraint keeps the balance from going below zero."
-            }
-            Self::SoldCountReadThenWritten => {
-                "A purchase reads sold_count without a lock, compares it with max_sales, and later \
-                 writes what it read plus one, so sales at the same time count as one."
-            }
-            Self::WebhooksNotDeduplicated => {
-                "The webhook handler neither remembers event ids nor ties a grant to its payment, so \
-                 every delivery of every 'paid' event grants the credits again."
-            }
-            Self::EmailFailureSwallowed => {
-                "The email job catches the provider's error, logs it, and reports success: no retry, \
-                 no dead letter, no alert."
-            }
-            Self::DebitBeforePurchase => {
-                "The debit is committed in its own db_tx before the purchase is attempted in another, \
-                 so a purchase that is then refused, or fails, leaves the buyer charged."
-            }
-        }
+        self.0.wrong
     }
 
     /// The kind of incident it models.
     #[must_use]
     pub fn incident(self) -> &'static str {
-        match self {
-            Self::PurchaseChecksThenActs => {
-                "Gift cards and wallets drained below zero by requests sent at the same instant: \
-                 check-then-act on a balance."
-            }
-            Self::SoldCountReadThenWritten => {
-                "Overselling in flash sales and ticket launches: a lost update on the stock counter."
-            }
-            Self::WebhooksNotDeduplicated => {
-                "Customers credited several times because the payment provider delivers at least \
-                 once, and announces one payment with several events."
-            }
-            Self::EmailFailureSwallowed => {
-                "Confirmations that silently never arrive during an outage of the email provider, \
-                 while every dashboard is green."
-            }
-            Self::DebitBeforePurchase => {
-                "Customers charged for orders that do not exist: charge and order in two \
-                 transactions, with nothing to undo the first."
-            }
-        }
+        self.0.incident
     }
 
     /// The check that must find it.
     #[must_use]
     pub fn caught_by(self) -> &'static str {
-        match self {
-            Self::PurchaseChecksThenActs => "credits.never-negative",
-            Self::SoldCountReadThenWritten => "leads.capacity",
-            Self::WebhooksNotDeduplicated => "effects.at-most-once",
-            Self::EmailFailureSwallowed => "paid.delivered",
-            Self::DebitBeforePurchase => "purchase.atomic",
-        }
+        self.0.caught_by
     }
 
     /// The scenario that exposes it.
     #[must_use]
     pub fn scenario(self) -> &'static str {
-        match self {
-            Self::PurchaseChecksThenActs => "wallet-drain",
-            Self::SoldCountReadThenWritten | Self::DebitBeforePurchase => "flash-sale",
-            Self::WebhooksNotDeduplicated => "webhook-storm",
-            Self::EmailFailureSwallowed => "email-outage",
-        }
+        self.0.scenario
     }
 
-    /// What it changes in the database; `None` if it is a matter of the service alone.
-    pub(crate) fn overlay(self) -> Option<&'static str> {
-        match self {
-            Self::PurchaseChecksThenActs => Some(include_str!("purchase_checks_then_acts.sql")),
-            Self::SoldCountReadThenWritten => Some(include_str!("sold_count_read_then_written.sql")),
-            Self::WebhooksNotDeduplicated => Some(include_str!("webhooks_not_deduplicated.sql")),
-            Self::EmailFailureSwallowed => None,
-            Self::DebitBeforePurchase => Some(include_str!("debit_before_purchase.sql")),
-        }
+    /// docs/defects.md: every defect, what it does and who must find it.
+    #[must_use]
+    pub fn documentation() -> String {
+        documentation::document()
     }
 }
 
@@ -157,10 +106,7 @@ impl FromStr for Defect {
     type Err = UnknownDefect;
 
     fn from_str(name: &str) -> Result<Self, UnknownDefect> {
-        Self::ALL
-            .into_iter()
-            .find(|defect| defect.name() == name)
-            .ok_or_else(|| UnknownDefect { name: name.to_owned() })
+        Self::all().find(|defect| defect.name() == name).ok_or_else(|| UnknownDefect { name: name.to_owned() })
     }
 }
 
@@ -170,35 +116,88 @@ impl fmt::Display for Defect {
     }
 }
 
+impl fmt::Debug for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Defect({})", self.name())
+    }
+}
+
+impl PartialEq for Defect {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Defect {}
+
+impl Hash for Defect {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+/// The first part of the defect that `of` finds.
+fn part<T>(defect: Option<Defect>, of: impl Fn(&Part) -> Option<T>) -> Option<T> {
+    defect?.0.parts.iter().find_map(of)
+}
+
 /// How an instance buys leads.
 pub(crate) fn purchasing(defect: Option<Defect>) -> Box<dyn Purchasing> {
-    match defect {
-        Some(Defect::DebitBeforePurchase) => Box::new(debit_first::DebitFirst),
-        _ => Box::new(OneCall),
-    }
+    let planted = |part: &Part| if let Part::Purchasing(make) = part { Some(make()) } else { None };
+    part(defect, planted).unwrap_or_else(|| Box::new(OneCall))
 }
 
 /// How an instance sends email.
 pub(crate) fn mailer(defect: Option<Defect>, client: Client, settings: Settings) -> Box<dyn Mailer> {
+    let make = part(defect, |part| if let Part::Mailer(make) = part { Some(*make) } else { None });
     let provider = Provider::new(client, settings);
-    match defect {
-        Some(Defect::EmailFailureSwallowed) => Box::new(swallowed::Swallowing(provider)),
-        _ => Box::new(provider),
+    match make {
+        Some(make) => make(provider),
+        None => Box::new(provider),
+    }
+}
+
+/// How an instance takes in webhooks.
+pub(crate) fn intake(defect: Option<Defect>) -> Box<dyn Intake> {
+    let planted = |part: &Part| if let Part::Intake(make) = part { Some(make()) } else { None };
+    part(defect, planted).unwrap_or_else(|| Box::new(StoreFirst))
+}
+
+/// How an instance counts requests.
+pub(crate) fn counting(defect: Option<Defect>, limits: Limits) -> Box<dyn Counting> {
+    let make = part(defect, |part| if let Part::Counting(make) = part { Some(*make) } else { None });
+    match make {
+        Some(make) => make(limits),
+        None => Box::new(limits),
+    }
+}
+
+/// What stands around an instance's routes.
+pub(crate) fn around(defect: Option<Defect>, router: Router) -> Router {
+    match part(defect, |part| if let Part::Around(wrap) = part { Some(*wrap) } else { None }) {
+        Some(wrap) => wrap(router),
+        None => router,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_defect_is_found_by_its_name_and_explained() {
-        for defect in Defect::ALL {
+        let mut names = BTreeSet::new();
+        for defect in Defect::all() {
             assert_eq!(defect.name().parse(), Ok(defect));
+            assert!(names.insert(defect.name()), "two defects are called {defect}");
             for text in [defect.describe(), defect.incident(), defect.caught_by(), defect.scenario()] {
-                assert!(!text.is_empty());
+                assert!(!text.is_empty() && !text.contains("  "), "{defect}: {text:?}");
             }
+            assert!(!defect.0.overlay.is_empty() || !defect.0.parts.is_empty(), "{defect} changes nothing");
         }
+        assert!(names.len() >= 40, "{}", names.len());
         let error = "no-such".parse::<Defect>().unwrap_err().to_string();
         assert!(error.contains("purchase-checks-then-acts"), "{error}");
     }

@@ -35,7 +35,7 @@ use crate::defects::Defect;
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::office::Passwords;
-use crate::seams::Purchasing;
+use crate::seams::{Counting, Intake, Purchasing};
 use crate::settings::Settings;
 use crate::stripe::Checkout;
 
@@ -47,8 +47,10 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     /// How leads are bought.
     pub(crate) purchasing: Box<dyn Purchasing>,
+    /// How webhooks are taken in.
+    pub(crate) intake: Box<dyn Intake>,
     /// Who may call how often.
-    pub(crate) limits: Limits,
+    pub(crate) limits: Box<dyn Counting>,
     /// Stripe's API.
     pub(crate) checkout: Checkout,
     /// What is derived from `KEY_SECRET`.

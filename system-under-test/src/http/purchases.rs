@@ -80,7 +80,7 @@ fn lead_ids(body: &[u8]) -> Result<Vec<Uuid>, Problem> {
     if distinct.len() != lead_ids.len() || !(1..=MOST_LEADS).contains(&distinct.len()) {
         return Err(Problem::invalid_request(&format!("lead_ids must name 1 to {MOST_LEADS} different leads.")));
     }
-    Ok(distinct)
+    Ok(lead_ids)
 }
 
 /// Sends what the database decided, byte for byte.

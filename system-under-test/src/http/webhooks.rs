@@ -11,9 +11,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::App;
-use crate::database::retrying;
 use crate::problem::Problem;
-use crate::stripe::{Envelope, signature};
+use crate::seams::Event;
+use crate::stripe::Envelope;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Received {
@@ -34,33 +34,23 @@ pub(crate) async fn stripe(
 ) -> Result<Json<Received>, Problem> {
     let settings = &app.settings;
     let header = headers.get("stripe-signature").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    signature::verify(
-        header,
-        &body,
-        &settings.stripe_webhook_secrets,
-        settings.stripe_tolerance,
-        app.clock.now().timestamp(),
-    )
-    .map_err(|error| Problem::invalid_signature(&error.to_string()))?;
+    app.intake
+        .verify(header, &body, settings, app.clock.now().timestamp())
+        .map_err(|error| Problem::invalid_signature(&error.to_string()))?;
     let payload: Value =
         serde_json::from_slice(&body).map_err(|_| Problem::invalid_request("The event is not JSON."))?;
     let envelope =
         Envelope::of(&payload).ok_or_else(|| Problem::invalid_request("The event has no id, type and livemode."))?;
     // An event of the other mode is genuine but not ours: acknowledge it, so that Stripe does not
     // repeat it, and change nothing.
-    if envelope.livemode != settings.stripe_livemode {
+    if !app.intake.is_ours(envelope.livemode, settings) {
         tracing::warn!(event_id = envelope.id, "event of the other mode ignored");
         return Ok(received());
     }
-    let new: bool = retrying(|| {
-        sqlx::query_scalar("SELECT receive_webhook($1, $2, $3)")
-            .bind(envelope.id)
-            .bind(envelope.kind)
-            .bind(&payload)
-            .fetch_one(&app.pool)
-    })
-    .await?;
-    tracing::debug!(event_id = envelope.id, kind = envelope.kind, new, "event received");
+    let (id, kind) = (envelope.id.to_owned(), envelope.kind.to_owned());
+    let event = Event { id, kind, payload };
+    let new = app.intake.store(&app.pool, &event).await?;
+    tracing::debug!(event_id = event.id, kind = event.kind, new, "event received");
     Ok(received())
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn verify(
 
 /// The timestamp as it was written, and the v1 signatures. Exactly one timestamp: with two, Stripe's
 /// own libraries disagree which one counts. Other schemes (v0) are skipped.
-fn parse(header: &str) -> Option<(&str, Vec<&str>)> {
+pub(crate) fn parse(header: &str) -> Option<(&str, Vec<&str>)> {
     let mut timestamp = None;
     let mut signatures = Vec::new();
     for part in header.split(',') {
@@ -71,7 +71,7 @@ fn parse(header: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 /// The signature that Stripe would write.
-fn sign(secret: &Secret, timestamp: &str, body: &[u8]) -> String {
+pub(crate) fn sign(secret: &Secret, timestamp: &str, body: &[u8]) -> String {
     // HMAC takes a key of any length, so this cannot fail; an empty string matches no signature.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else {
         return String::new();

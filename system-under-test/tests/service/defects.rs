@@ -1,12 +1,28 @@
 //! Each planted defect really misbehaves, in the way its description says.
 
 use futures::future::join_all;
-use overdraft_reference::Defect;
+use overdraft_reference::{Defect, migrate};
 
 use crate::payments::storm;
+use crate::support::Database;
 use crate::world::{Tenant, World};
 
 const AT_ONCE: usize = 120;
+
+fn planted(name: &str) -> Option<Defect> {
+    Some(name.parse().unwrap())
+}
+
+/// A migration that moves what a defect changes would make it harmless, and the harness look blind.
+#[tokio::test]
+async fn each_defect_still_fits_the_migrations() {
+    for defect in Defect::all() {
+        let database = Database::create().await;
+        let migrated = migrate(&database.url(), Some(defect)).await;
+        assert!(migrated.is_ok(), "{defect}: {}", migrated.unwrap_err());
+        database.drop().await;
+    }
+}
 
 async fn buyers(world: &World) -> Vec<Tenant> {
     let mut buyers = Vec::new();
@@ -18,7 +34,7 @@ async fn buyers(world: &World) -> Vec<Tenant> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn purchase_checks_then_acts_overdraws_a_wallet() {
-    let world = World::start(Some(Defect::PurchaseChecksThenActs)).await;
+    let world = World::start(planted("purchase-checks-then-acts")).await;
     let (partner, buyer) = (world.tenant("partner", 0).await, world.tenant("buyer", 52).await);
     let mut leads = Vec::new();
     for _ in 0..AT_ONCE {
@@ -34,7 +50,7 @@ async fn purchase_checks_then_acts_overdraws_a_wallet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sold_count_read_then_written_oversells() {
-    let world = World::start(Some(Defect::SoldCountReadThenWritten)).await;
+    let world = World::start(planted("sold-count-read-then-written")).await;
     let partner = world.tenant("partner", 0).await;
     let lead = [world.lead(&partner, 5, 1).await];
     let buyers = buyers(&world).await;
@@ -46,7 +62,7 @@ async fn sold_count_read_then_written_oversells() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_not_deduplicated_grants_each_delivery() {
-    let world = World::start(Some(Defect::WebhooksNotDeduplicated)).await;
+    let world = World::start(planted("webhooks-not-deduplicated")).await;
     let buyer = world.tenant("buyer", 0).await;
     storm(&world, &buyer).await;
     assert_eq!(world.balance(&buyer).await, 2_500);
@@ -56,7 +72,7 @@ async fn webhooks_not_deduplicated_grants_each_delivery() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn email_failure_swallowed_loses_the_email_silently() {
-    let world = World::start(Some(Defect::EmailFailureSwallowed)).await;
+    let world = World::start(planted("email-failure-swallowed")).await;
     let (partner, buyer) = (world.tenant("partner", 0).await, world.tenant("buyer", 9).await);
     let lead = world.lead(&partner, 5, 1).await;
     *world.stub.email_always.lock().unwrap() = Some(500);
@@ -70,7 +86,7 @@ async fn email_failure_swallowed_loses_the_email_silently() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn debit_before_purchase_charges_the_losers() {
-    let world = World::start(Some(Defect::DebitBeforePurchase)).await;
+    let world = World::start(planted("debit-before-purchase")).await;
     let partner = world.tenant("partner", 0).await;
     let lead = [world.lead(&partner, 5, 1).await];
     let buyers = buyers(&world).await;

@@ -38,7 +38,7 @@ pub(crate) fn execute() -> Result<Exit, Failure> {
     table("targets", vec![("reference".into(), "the bundled lead marketplace; or the path of a target file".into())]);
     table(
         "defects of the reference (`overdraft run --defect NAME`)",
-        Defect::ALL.iter().map(|defect| (defect.name().into(), defect.describe().into())).collect(),
+        Defect::all().map(|defect| (defect.name().into(), defect.describe().into())).collect(),
     );
     output::say(text.trim_end());
     output::say("\n");

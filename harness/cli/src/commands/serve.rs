@@ -35,7 +35,7 @@ pub(crate) fn migrate(options: &MigrateOptions) -> Result<Exit, Failure> {
 }
 
 fn defect(name: Option<&String>) -> Result<Option<Defect>, Failure> {
-    let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+    let names: Vec<&str> = Defect::all().map(Defect::name).collect();
     let parse = |name: &String| name.parse().map_err(|_| Failure::usage(nearest::suggest("defect", name, &names)));
     name.map(parse).transpose()
 }

@@ -94,7 +94,7 @@ pub(super) fn body(envelope: &Value) -> Bytes {
 /// Spoils a true-looking envelope. Returns what is posted and, where that is not what was signed, what was.
 pub(super) fn forge(mut envelope: Value, kind: Forgery) -> (Bytes, Option<Bytes>) {
     match kind {
-        Forgery::Unsigned | Forgery::WrongSecret | Forgery::Stale => (body(&envelope), None),
+        Forgery::Unsigned | Forgery::WrongSecret | Forgery::Stale | Forgery::EmptySignature => (body(&envelope), None),
         Forgery::WrongMode => {
             envelope["livemode"] = true.into();
             envelope["data"]["object"]["livemode"] = true.into();

@@ -112,5 +112,6 @@ const fn kind_name(kind: Forgery) -> &'static str {
         Forgery::Stale => "stale",
         Forgery::WrongMode => "wrong-mode",
         Forgery::Truncated => "truncated",
+        Forgery::EmptySignature => "empty-signature",
     }
 }

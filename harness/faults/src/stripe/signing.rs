@@ -55,6 +55,7 @@ impl StripeSim {
         let Some(forgery) = outgoing.forgery else { return Some(self.sign_truly(&secrets, outgoing, unix_now)) };
         match forgery {
             Forgery::Unsigned => None,
+            Forgery::EmptySignature => Some(format!("t={unix_now},v1=")),
             Forgery::WrongSecret => {
                 let foreign = format!("{}_of_somebody_else", secrets.current);
                 Some(signature::header(&[&foreign], unix_now, body))

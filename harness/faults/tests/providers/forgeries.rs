@@ -55,7 +55,7 @@ async fn every_kind_claims_that_an_unpaid_session_was_paid_and_fails_verificatio
     sim.expedite(ms(1));
     assert!(sim.take_due(ms(1)).is_empty(), "a forged delivery was tried again");
     let ledger = sim.ledger();
-    assert_eq!(ledger.deliveries.iter().filter(|delivery| delivery.forgery.is_some()).count(), 6);
+    assert_eq!(ledger.deliveries.iter().filter(|delivery| delivery.forgery.is_some()).count(), Forgery::ALL.len());
     assert_eq!(ledger.events.len(), 4);
     assert_eq!(ledger.sessions.iter().map(|session| session.paid).collect::<Vec<_>>(), [0, 100]);
 }
@@ -67,7 +67,7 @@ async fn without_an_unpaid_session_the_paid_one_is_claimed_first() {
     let _guard = sim.inject(&forging(1.0)).unwrap();
     sim.pay(&session, "buyer-1/1", ms(0)).unwrap();
     let due = sim.take_due(ms(0));
-    assert!(due[..6].iter().all(|outgoing| outgoing.forgery.is_some()), "forgeries come ahead");
+    assert!(due[..Forgery::ALL.len()].iter().all(|outgoing| outgoing.forgery.is_some()), "forgeries come ahead");
     assert!(due.iter().all(|outgoing| outgoing.session.as_deref() == Some(session.as_str())));
 }
 
@@ -119,7 +119,7 @@ async fn on_demand_each_kind_comes_once_even_while_all_is_held() {
     }
     assert!(sim.forge("cs_none", Forgery::Unsigned, ms(1)).is_err());
     let ledger = sim.ledger();
-    assert_eq!((ledger.events.len(), ledger.deliveries.len(), ledger.sessions[0].paid), (0, 6, 0));
+    assert_eq!((ledger.events.len(), ledger.deliveries.len(), ledger.sessions[0].paid), (0, Forgery::ALL.len(), 0));
 }
 
 #[tokio::test]

@@ -15,16 +15,17 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 pub(crate) use self::kind::LimitKind;
 use super::App;
 use super::layers::Workspace;
 use super::request::key_hash;
 use crate::database::retrying;
+use crate::network::Network;
 use crate::problem::Problem;
+use crate::seams::{Admission, Call, Counting};
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -32,16 +33,6 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// The budgets, in the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits(PgPool);
-
-/// What the function `admit` says of a request.
-#[derive(Clone, Copy, Debug, sqlx::FromRow)]
-struct Admission {
-    workspace_id: Option<Uuid>,
-    per_minute: Option<i32>,
-    admitted: bool,
-    remaining: Option<i32>,
-    more_in: Option<i32>,
-}
 
 /// What the answer tells of the caller's budget.
 #[derive(Clone, Copy, Debug)]
@@ -57,25 +48,23 @@ impl Limits {
     pub(crate) fn new(pool: PgPool) -> Self {
         Self(pool)
     }
+}
 
-    async fn admit(
-        &self,
-        key: Option<&[u8]>,
-        address: &str,
-        kind: LimitKind,
-        per_minute: i32,
-        now: DateTime<Utc>,
-    ) -> Result<Admission, sqlx::Error> {
-        retrying(|| {
+impl Counting for Limits {
+    fn address(&self, request: &Request, trusted: &[Network]) -> String {
+        peer::address(request, trusted)
+    }
+
+    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Admission, sqlx::Error>> {
+        Box::pin(retrying(|| {
             sqlx::query_as("SELECT * FROM admit($1, $2, $3, $4, $5)")
-                .bind(key)
-                .bind(address)
-                .bind(kind.name())
-                .bind(per_minute)
-                .bind(now)
+                .bind(&call.key_hash)
+                .bind(&call.address)
+                .bind(call.kind)
+                .bind(call.per_minute)
+                .bind(call.now)
                 .fetch_one(&self.0)
-        })
-        .await
+        }))
     }
 }
 
@@ -86,10 +75,14 @@ pub(super) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
     let Some((kind, limit)) = kind.and_then(|kind| Some((kind, kind.per_minute(&app.settings)?))) else {
         return next.run(request).await;
     };
-    let key = key_hash(request.headers());
-    let address = peer::address(&request, &app.settings.trusted_proxies);
-    let admitted = app.limits.admit(key.as_deref(), &address, kind, limit, app.clock.now()).await;
-    let admission = match admitted {
+    let call = Call {
+        key_hash: key_hash(request.headers()),
+        address: app.limits.address(&request, &app.settings.trusted_proxies),
+        kind: kind.name(),
+        per_minute: limit,
+        now: app.clock.now(),
+    };
+    let admission = match app.limits.admit(&call).await {
         Ok(admission) => admission,
         Err(error) => return Problem::from(error).into_response(),
     };
