@@ -12,6 +12,8 @@
 //! | [`junit`] | a CI server |
 //! | [`json`] and [`schema`] | a program |
 //!
+//! [`proof`] does the same for many runs at once: the matrix of planted defects against the checks.
+//!
 //! All texts of a verdict may come from the system under test and are hostile until proven otherwise:
 //! they are cleaned once on entry (module `clean`) and escaped by each format.
 
@@ -24,6 +26,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+pub mod proof;
 mod status;
 mod words;
 

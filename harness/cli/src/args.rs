@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Report(ReportOptions),
     /// Print the history of a saved run in another tool's format.
     Export(ExportOptions),
+    /// Prove the detector: plant every defect, see each found by its check, and the correct service never accused.
+    Prove(ProveOptions),
     /// List suites, scenarios, checks, targets and planted defects.
     List,
     /// Tell what a check promises, how it is checked, and which incident it would have caught.
@@ -208,6 +210,48 @@ pub(crate) struct ExportOptions {
 pub(crate) enum ExportFormat {
     /// Jepsen's: one EDN map per line.
     Edn,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  overdraft prove                                        every defect with 10 seeds, and 200 clean runs: some hours
+  overdraft prove --seeds 1 --clean 0 --budget 20m       as many defects, once each, as 20 minutes allow
+  overdraft prove --defect livemode-ignored --clean 0    one of them
+
+A proof that was cut short goes on where it was when it is called again with the same --out.
+
+Exit codes:
+  0  each defect was caught in at least 9 of 10 seeds, and no clean run accused the service
+  1  otherwise                       3  something was not run, or ended without an answer")]
+pub(crate) struct ProveOptions {
+    /// A defect to prove; without one, all of them.
+    #[arg(long = "defect", value_name = "NAME", num_args = 1..)]
+    pub(crate) defects: Vec<String>,
+
+    /// Seeds for each defect: 1, 2, and so on.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+
+    /// Runs of the correct service, of one scenario each: all scenarios with seed 1, then with seed 2, and so on.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) clean: u64,
+
+    /// End by then, such as 45m. What was not run is shown as not run.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) budget: Option<String>,
+
+    /// Folder of the results and the matrix. Runs that were not as expected are kept in it.
+    #[arg(long, value_name = "DIR", default_value = "runs/proof")]
+    pub(crate) out: PathBuf,
+
+    /// A PostgreSQL server to use, as for `run`.
+    #[arg(long, value_name = "URL", env = "OVERDRAFT_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+
+    /// How to come by a PostgreSQL where none is given: auto, local, docker or download.
+    #[arg(long, value_name = "WAY", default_value = "auto")]
+    pub(crate) postgres: String,
 }
 
 #[derive(Debug, Args)]

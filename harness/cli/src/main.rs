@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Check(options) => commands::check::execute(&options),
         Command::Report(options) => commands::report::execute(&options),
         Command::Export(options) => commands::export::execute(&options),
+        Command::Prove(options) => commands::prove::execute(&options),
         Command::List => commands::list::execute(),
         Command::Explain(options) => commands::explain::execute(&options),
         Command::Tenancy(options) => commands::tenancy::execute(&options),

@@ -17,6 +17,7 @@ mod timeline;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use overdraft_model::verdict::Verdict;
 
+pub(crate) use self::style::CSS;
 use crate::{budget::Budget, clean, status::Status, words};
 
 /// The whole page stays below this.
@@ -41,7 +42,7 @@ pub fn html(verdict: &Verdict, baseline: Option<&Verdict>) -> String {
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content="overdraft";
                 title { (words::clip(&title, 120)) }
-                style { (PreEscaped(style::CSS)) }
+                style { (PreEscaped(CSS)) }
             }
             body { (body(&verdict, baseline.as_ref())) }
         }
@@ -86,6 +87,6 @@ fn pill(status: Status) -> Markup {
 }
 
 /// A wide table that scrolls by itself, also with the keyboard.
-fn scroller(label: &str, inner: &Markup) -> Markup {
+pub(crate) fn scroller(label: &str, inner: &Markup) -> Markup {
     markup! { div.scroll role="region" tabindex="0" aria-label=(label) { (inner) } }
 }

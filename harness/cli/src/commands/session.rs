@@ -263,7 +263,7 @@ fn whoami() -> String {
 }
 
 /// Operating system, processors and memory, as far as they can be known without asking anybody.
-fn host() -> String {
+pub(super) fn host() -> String {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let kib: u64 = text.lines().next()?.split_whitespace().nth(1)?.parse().ok()?;

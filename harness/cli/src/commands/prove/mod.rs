@@ -1,0 +1,101 @@
+//! `overdraft prove`: every planted defect against the check that must find it, and the correct service against all.
+//!
+//! Each run is a process of its own, the very one that `overdraft run SCENARIO --defect NAME --seed S` is: nothing
+//! of one run can help or harm another. What came of it is appended to `results.jsonl` at once, so a proof that is
+//! cut short goes on where it was.
+
+mod child;
+mod plan;
+mod results;
+
+use std::time::{Duration, Instant};
+
+use overdraft_model::{span::Span, verdict::Validity};
+use overdraft_reports::proof::{self, Expected, Matrix, Origin, ProofRun, Subject};
+
+use self::{child::Children, results::Results};
+use crate::{
+    args::ProveOptions,
+    commands::session,
+    exit::{Exit, Failure},
+    interrupt, output,
+};
+
+pub(crate) fn execute(options: &ProveOptions) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let budget = options.budget.as_deref().map(str::parse::<Span>).transpose();
+    let budget = budget.map_err(|error| Failure::usage(format!("--budget: {error}")))?;
+    let expected = plan::expected(&options.defects)?;
+    let version = plan::version()?;
+    let planned = plan::subjects(&expected, &version, options.seeds, options.clean);
+    let mut results = Results::open(&options.out)?;
+    let stop = interrupt::token();
+    let children = Children::new(options, stop.clone())?;
+
+    let open: Vec<&Subject> = planned.iter().filter(|subject| results.of(subject).is_none()).collect();
+    output::note(&format!(
+        "{} runs planned, {} of them done before; build {version}; {}",
+        planned.len(),
+        planned.len() - open.len(),
+        budget.map_or("no budget".to_owned(), |budget| format!("budget {budget}")),
+    ));
+    let deadline = budget.map(|budget| began + budget.duration());
+    for (number, subject) in open.iter().enumerate() {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if stop.is_cancelled() || left.is_some_and(|left| left < results.usual(&subject.scenario)) {
+            break;
+        }
+        let Some(run) = children.run(subject, left)? else { break };
+        output::note(&line(number + 1, open.len(), &run, &expected));
+        results.add(run)?;
+    }
+
+    let origin = Origin { version, host: session::host(), written: chrono::Utc::now().to_rfc3339() };
+    let matrix = proof::matrix(origin, &expected, &planned, results.all());
+    results.write(&matrix)?;
+    output::say(&format!("{}\nmatrix  {}\n", told(&matrix), options.out.join("matrix.html").display()));
+    if stop.is_cancelled() {
+        return Err(Failure { exit: Exit::Interrupted, message: "interrupted; call it again to go on".into() });
+    }
+    Ok(Exit::of(matrix.validity()))
+}
+
+/// What is printed when a run is over.
+fn line(number: usize, of: usize, run: &ProofRun, expected: &[Expected]) -> String {
+    let Subject { defect, scenario, seed, .. } = &run.subject;
+    let stated = expected.iter().find(|one| Some(&one.defect) == defect.as_ref()).map(|one| one.caught_by.as_str());
+    let who = defect.as_deref().unwrap_or("correct");
+    let found = if run.invalid.is_empty() { "nothing".to_owned() } else { run.invalid.join(", ") };
+    let verdict = match (stated, run.validity) {
+        _ if run.problem.is_some() => "no verdict",
+        (Some(stated), _) if run.invalid.iter().any(|check| check == stated) => "caught",
+        (None, Validity::Valid) => "valid",
+        (None, Validity::Invalid) => "FALSE ALARM",
+        (_, Validity::Unknown) => "unknown",
+        (Some(_), Validity::Invalid) => "caught by others",
+        (Some(_), Validity::Valid) => "MISSED",
+    };
+    format!("[{number}/{of}] {who} in {scenario}, seed {seed}: {verdict} ({found}), {:.0} s", run.took_s)
+}
+
+/// The rows that are not as they should be, and the headline.
+fn told(matrix: &Matrix) -> String {
+    let mut text = String::new();
+    for row in matrix.rows.iter().filter(|row| row.standing != proof::Standing::Caught || row.by_stated < row.caught) {
+        let by: Vec<String> = row.by_check.iter().map(|(check, count)| format!("{check} {count}")).collect();
+        text.push_str(&format!(
+            "{}: caught in {} of {} planned seeds, {} run; stated {} {}; found by {}\n",
+            row.expected.defect,
+            row.caught,
+            row.planned,
+            row.ran,
+            row.expected.caught_by,
+            row.by_stated,
+            if by.is_empty() { "nothing".to_owned() } else { by.join(", ") }
+        ));
+    }
+    text + &matrix.headline()
+}
+
+/// Longer than any scenario takes, settling included.
+const LONGEST: Duration = Duration::from_secs(600);
