@@ -21,7 +21,7 @@ const DEFECTS: &[Planted] = &[
         wrong: "Balances are cached for half a minute, and a purchase does not clear them: a customer sees what it had, \
                 not what it has.",
         incident: "Read replicas and caches in front of money: a customer pays, sees the old balance, and pays again.",
-        caught_by: "credits.conserved",
+        caught_by: "flow.expected",
         scenario: "CF-16",
         overlay: &[],
         parts: &[Part::Around(|router| cached(router, own_balance))],

@@ -81,7 +81,7 @@ fn line(number: usize, of: usize, run: &ProofRun, expected: &[Expected]) -> Stri
 /// The rows that are not as they should be, and the headline.
 fn told(matrix: &Matrix) -> String {
     let mut text = String::new();
-    for row in matrix.rows.iter().filter(|row| row.standing != proof::Standing::Caught || row.by_stated < row.caught) {
+    for row in matrix.rows.iter().filter(|row| row.standing == proof::Standing::Missed || row.by_stated < row.caught) {
         let by: Vec<String> = row.by_check.iter().map(|(check, count)| format!("{check} {count}")).collect();
         text.push_str(&format!(
             "{}: caught in {} of {} planned seeds, {} run; stated {} {}; found by {}\n",
