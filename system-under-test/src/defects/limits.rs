@@ -81,10 +81,13 @@ const DEFECTS: &[Planted] = &[
     },
 ];
 
+/// When it began, and how many have asked since.
+type Window = (DateTime<Utc>, i32);
+
 /// Windows of a minute, each beginning with its first request.
 struct PerProcess {
     limits: Limits,
-    counted: Mutex<HashMap<(Vec<u8>, &'static str), (DateTime<Utc>, i32)>>,
+    counted: Mutex<HashMap<(Vec<u8>, &'static str), Window>>,
 }
 
 impl Counting for PerProcess {

@@ -30,7 +30,9 @@ impl Defect {
     pub(crate) async fn change(self, database: &mut PgConnection) -> Result<(), Error> {
         for change in self.0.overlay {
             match change {
-                Change::Sql(sql) => drop(sqlx::raw_sql(*sql).execute(&mut *database).await?),
+                Change::Sql(sql) => {
+                    sqlx::raw_sql(*sql).execute(&mut *database).await?;
+                }
                 Change::In { function, replace, with } => {
                     let edited = self.edit(database, function, replace, with).await?;
                     sqlx::raw_sql(AssertSqlSafe(edited)).execute(&mut *database).await?;
