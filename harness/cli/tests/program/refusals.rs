@@ -30,7 +30,7 @@ fn a_name_that_does_not_exist_gets_the_nearest() {
     ] {
         refused(&place, &arguments, &[about]);
     }
-    place.run(&["run", "nonsense"]).exits(2).complains(&["there are: gate, critical-flows, flash-sale"]);
+    place.run(&["run", "nonsense"]).exits(2).complains(&["there are: gate, chaos, critical-flows, cases, flash-sale"]);
 }
 
 #[test]
