@@ -47,6 +47,7 @@ fn conforms(value: &Value, schema: &Value, root: &Value, place: &str) {
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
         Some("integer") => value.is_i64() || value.is_u64(),
+        Some("boolean") => value.is_boolean(),
         Some("null") => value.is_null(),
         None => true,
         Some(other) => panic!("{place}: the schema speaks of {other}"),
