@@ -86,7 +86,8 @@ async fn take(url: &str, at_most: usize, held: &mut Vec<PgConnection>) -> Result
     let options = options(url)?;
     while held.len() < at_most {
         let mut refused = false;
-        for connected in join_all((0..AT_ONCE).map(|_| PgConnection::connect_with(&options))).await {
+        let more = AT_ONCE.min(at_most - held.len());
+        for connected in join_all((0..more).map(|_| PgConnection::connect_with(&options))).await {
             match connected {
                 Ok(connection) => held.push(connection),
                 Err(error) if is_too_many(&error) => refused = true,
