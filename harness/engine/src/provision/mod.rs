@@ -16,7 +16,7 @@ use overdraft_faults::{
     email::EmailSim,
     stripe::{StripeSettings, StripeSim},
 };
-use overdraft_model::{manifest::Planned, target::Target};
+use overdraft_model::{fault::toxic::Between, manifest::Planned, target::Target};
 use serde_json::json;
 pub use wires::{WireError, Wires};
 pub use world::WorldError;
@@ -147,8 +147,8 @@ impl Environment {
         let url_of_instances = wires.lead_to_the_database(&planned.scenario, database_url).await?;
         let values: Values = [
             ("database_url", json!(database_url)),
-            ("stripe_url", json!(wires.lead_to_stripe(&planned.scenario, stripe.url()).await?)),
-            ("email_url", json!(wires.lead_to_email(&planned.scenario, email.url()).await?)),
+            ("stripe_url", json!(wires.lead(&planned.scenario, Between::ServiceStripe, stripe.url()).await?)),
+            ("email_url", json!(wires.lead(&planned.scenario, Between::ServiceEmail, email.url()).await?)),
             ("alert_url", json!(email.alert_url())),
             ("webhook_secret", json!(secret)),
             ("seed", json!(site.seed)),
@@ -172,8 +172,11 @@ impl Environment {
         let fleet = Fleet::start(launcher).await?;
         let base_urls = fleet.base_urls().await;
         world::create(target, database_url, &base_urls[0], &http, &mut planned.world).await?;
-        let base_urls = wires.lead_to_the_service(&planned.scenario, base_urls).await?;
-        Ok(Started { stripe, email, fleet, base_urls, wires })
+        let mut led = Vec::new();
+        for url in base_urls {
+            led.push(wires.lead(&planned.scenario, Between::ClientsService, url).await?);
+        }
+        Ok(Started { stripe, email, fleet, base_urls: led, wires })
     }
 
     /// Stops the instances in order and drops the database.

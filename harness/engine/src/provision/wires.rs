@@ -33,11 +33,8 @@ pub enum WireError {
 #[derive(Debug, Clone, Default)]
 pub struct Wires {
     seed: u64,
-    /// In front of each instance, in their order.
-    clients: Vec<TcpProxy>,
-    stripe: Option<TcpProxy>,
-    email: Option<TcpProxy>,
-    database: Option<TcpProxy>,
+    /// By the wire they stand in; in front of the service one for each instance.
+    spoilt: Vec<(Between, TcpProxy)>,
     /// Between the target and its database, where single statements are struck.
     pub statements: Option<PgProxy>,
 }
@@ -48,86 +45,59 @@ impl Wires {
         Self { seed, ..Self::default() }
     }
 
-    /// The URL by which the instances reach their database.
-    pub(super) async fn lead_to_the_database(&mut self, scenario: &Scenario, url: &str) -> Result<String, WireError> {
-        let mut url = url.to_owned();
-        if scenario.strikes_the_database() {
-            let problem = |problem| WireError::Start { what: DATABASE, problem };
-            let proxy = PgProxy::start(address(DATABASE, &url).await?).await.map_err(problem)?;
-            url = to_database_through(&url, proxy.address())?;
-            self.statements = Some(proxy);
-        }
-        if scenario.spoils(Between::ServiceDatabase) {
-            let proxy = self.tcp(DATABASE, &url).await?;
-            url = to_database_through(&url, proxy.address())?;
-            self.database = Some(proxy);
-        }
-        Ok(url)
-    }
-
-    /// The URL by which the instances reach the payment provider.
-    pub(super) async fn lead_to_stripe(&mut self, scenario: &Scenario, url: String) -> Result<String, WireError> {
-        if !scenario.spoils(Between::ServiceStripe) {
-            return Ok(url);
-        }
-        let proxy = self.tcp(STRIPE, &url).await?;
-        let through = through(STRIPE, &url, proxy.address())?;
-        self.stripe = Some(proxy);
-        Ok(through)
-    }
-
-    /// The URL by which the instances reach the email provider.
-    pub(super) async fn lead_to_email(&mut self, scenario: &Scenario, url: String) -> Result<String, WireError> {
-        if !scenario.spoils(Between::ServiceEmail) {
-            return Ok(url);
-        }
-        let proxy = self.tcp(EMAIL, &url).await?;
-        let through = through(EMAIL, &url, proxy.address())?;
-        self.email = Some(proxy);
-        Ok(through)
-    }
-
-    /// The URLs by which clients reach the instances.
-    pub(super) async fn lead_to_the_service(
+    /// The URL that leads through a wire: with a proxy in it if the scenario spoils it.
+    pub(super) async fn lead(
         &mut self,
         scenario: &Scenario,
-        urls: Vec<String>,
-    ) -> Result<Vec<String>, WireError> {
-        if !scenario.spoils(Between::ClientsService) {
-            return Ok(urls);
+        between: Between,
+        url: String,
+    ) -> Result<String, WireError> {
+        if !scenario.spoils(between) {
+            return Ok(url);
         }
-        let mut throughs = Vec::new();
-        for url in &urls {
-            let proxy = self.tcp(SERVICE, url).await?;
-            throughs.push(through(SERVICE, url, proxy.address())?);
-            self.clients.push(proxy);
+        let what = far_end(between);
+        let problem = |problem| WireError::Start { what, problem };
+        let proxy = TcpProxy::start(address(what, &url).await?, self.seed).await.map_err(problem)?;
+        let through = through(what, &url, proxy.address())?;
+        self.spoilt.push((between, proxy));
+        Ok(through)
+    }
+
+    /// The URL by which the instances reach their database.
+    pub(super) async fn lead_to_the_database(
+        &mut self,
+        scenario: &Scenario,
+        direct: &str,
+    ) -> Result<String, WireError> {
+        let (what, mut url) = (far_end(Between::ServiceDatabase), direct.to_owned());
+        if scenario.strikes_the_database() {
+            let problem = |problem| WireError::Start { what, problem };
+            let proxy = PgProxy::start(address(what, &url).await?).await.map_err(problem)?;
+            url = through(what, &url, proxy.address())?;
+            self.statements = Some(proxy);
         }
-        Ok(throughs)
+        let led = self.lead(scenario, Between::ServiceDatabase, url).await?;
+        if led == direct { Ok(led) } else { without_tls(&led) }
     }
 
     /// Spoils a wire until the guard drops; none if no proxy stands in it.
     #[must_use]
     pub fn spoil(&self, between: Between, toxic: &Toxic) -> Option<Guard> {
-        let proxies = match between {
-            Between::ClientsService => self.clients.as_slice(),
-            Between::ServiceStripe => self.stripe.as_slice(),
-            Between::ServiceEmail => self.email.as_slice(),
-            Between::ServiceDatabase => self.database.as_slice(),
-        };
-        let guards: Vec<Guard> = proxies.iter().map(|proxy| proxy.inject(toxic)).collect();
+        let there = self.spoilt.iter().filter(|(place, _)| *place == between);
+        let guards: Vec<Guard> = there.map(|(_, proxy)| proxy.inject(toxic)).collect();
         (!guards.is_empty()).then(|| Guard::together(guards))
-    }
-
-    async fn tcp(&self, what: &'static str, url: &str) -> Result<TcpProxy, WireError> {
-        let problem = |problem| WireError::Start { what, problem };
-        TcpProxy::start(address(what, url).await?, self.seed).await.map_err(problem)
     }
 }
 
-const DATABASE: &str = "the database";
-const STRIPE: &str = "the payment provider";
-const EMAIL: &str = "the email provider";
-const SERVICE: &str = "the service";
+/// What a wire leads to.
+const fn far_end(between: Between) -> &'static str {
+    match between {
+        Between::ClientsService => "the service",
+        Between::ServiceStripe => "the payment provider",
+        Between::ServiceEmail => "the email provider",
+        Between::ServiceDatabase => "the database",
+    }
+}
 
 fn no_address(what: &'static str, url: &str) -> WireError {
     WireError::NoAddress { what, url: super::postgres::without_password(url) }
@@ -151,9 +121,8 @@ fn through(what: &'static str, url: &str, proxy: SocketAddr) -> Result<String, W
 }
 
 /// A proxy that reads statements speaks no TLS, so the client must not insist on it.
-fn to_database_through(url: &str, proxy: SocketAddr) -> Result<String, WireError> {
-    let url = through(DATABASE, url, proxy)?;
-    let mut parsed = url::Url::parse(&url).map_err(|_| no_address(DATABASE, &url))?;
+fn without_tls(url: &str) -> Result<String, WireError> {
+    let mut parsed = url::Url::parse(url).map_err(|_| no_address(far_end(Between::ServiceDatabase), url))?;
     let kept: Vec<(String, String)> = parsed
         .query_pairs()
         .filter(|(name, _)| name != "sslmode")
@@ -170,16 +139,17 @@ mod tests {
     #[test]
     fn the_url_leads_through_the_proxy_and_keeps_the_rest() {
         let given = "postgres://me:s%2Fecret@localhost:5433/shop?sslmode=require&application_name=x";
-        let url = to_database_through(given, "127.0.0.1:7777".parse().unwrap()).unwrap();
+        let proxy = "127.0.0.1:7777".parse().unwrap();
+        let url = without_tls(&through("the database", given, proxy).unwrap()).unwrap();
         assert_eq!(url, "postgres://me:s%2Fecret@127.0.0.1:7777/shop?application_name=x&sslmode=disable");
-        let url = through(STRIPE, "http://127.0.0.1:1/v1/", "127.0.0.1:7777".parse().unwrap()).unwrap();
+        let url = through("the payment provider", "http://127.0.0.1:1/v1/", proxy).unwrap();
         assert_eq!(url, "http://127.0.0.1:7777/v1");
     }
 
     #[tokio::test]
     async fn a_socket_has_no_address() {
         for url in ["postgres:///db?host=/run/postgresql", "postgres://%2Frun%2Fpostgresql/db", "nonsense"] {
-            assert!(matches!(address(DATABASE, url).await, Err(WireError::NoAddress { .. })), "{url}");
+            assert!(matches!(address("the database", url).await, Err(WireError::NoAddress { .. })), "{url}");
         }
     }
 }
