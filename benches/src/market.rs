@@ -11,6 +11,7 @@ use overdraft_model::{
     history::{Call, History, Phase, Race},
     manifest::{Lead, Planned},
     operation::{Answer, Forgery, Operation, Outcome, PayBy},
+    release::Release,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -285,6 +286,8 @@ impl Market {
             operations: self.history.calls[first..].iter().map(|call| call.op).collect(),
             planned: RACERS,
             spread: (RACERS - 1) as u64 * US,
+            release: Release::LastByte,
+            apart: None,
             time: self.now,
         });
     }

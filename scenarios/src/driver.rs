@@ -75,7 +75,9 @@ struct Attack {
 
 impl Attack {
     fn new(stage: Arc<Stage>, script: Script) -> Arc<Self> {
-        let races = script.races().into_iter().map(|(name, size)| (name.clone(), Rendezvous::new(name, size)));
+        let release = stage.target.service.races;
+        let races = script.races().into_iter();
+        let races = races.map(|(name, size)| (name.clone(), Rendezvous::new(name, size, release)));
         let races = races.collect();
         let begun = script.users.iter().map(|_| AtomicBool::new(false)).collect();
         Arc::new(Self { stage, script, races, begun, ended: AtomicUsize::new(0), failed: Mutex::new(None) })

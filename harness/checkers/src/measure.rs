@@ -206,6 +206,7 @@ pub(crate) fn race_stats<'a>(race: &Race, end: u64, call: impl Fn(u64) -> Option
         planned: race.planned as u64,
         took_part: calls.len() as u64,
         spread_us: race.spread / 1_000,
+        release: race.release,
         overlapped: in_flight(end, calls.values().copied()),
         won: calls.values().filter(|call| call.outcome == Outcome::Ok).count() as u64,
     }

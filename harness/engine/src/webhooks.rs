@@ -72,7 +72,7 @@ pub async fn deliver(
 /// # Errors
 /// Fails if one cannot be recorded.
 pub async fn deliver_at_once(stage: &Arc<Stage>, name: &str, all: Vec<Outgoing>) -> Result<Vec<u64>, RecorderError> {
-    let rendezvous = Rendezvous::new(name, all.len());
+    let rendezvous = Rendezvous::new(name, all.len(), stage.target.service.races);
     let within = stage.target.service.answer_within.duration();
     let posts = all.into_iter().map(|outgoing| {
         let rendezvous = &rendezvous;

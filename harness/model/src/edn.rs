@@ -42,10 +42,10 @@ pub fn history(events: &[Event]) -> String {
                     map.entry("op", &json(op)).entry("answer", &json(answer));
                 }
             }
-            Body::Race { name, operations, planned, spread } => {
+            Body::Race { name, operations, planned, spread, release, apart } => {
                 map.keywords("info", ":overdraft", "race").value(&Value::String(name.clone()));
                 map.entry("operations", &json(operations)).entry("planned", &json(planned));
-                map.entry("spread", &json(spread));
+                map.entry("spread", &json(spread)).entry("release", &json(release)).entry("apart", &json(apart));
             }
             Body::Step { step, operations } => {
                 map.keywords("info", ":overdraft", "step").value(&json(step)).entry("operations", &json(operations));

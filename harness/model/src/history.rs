@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fault::Fault,
     operation::{Answer, Operation, Outcome},
+    release::Release,
 };
 
 /// One line of `history.jsonl`.
@@ -70,6 +71,12 @@ pub enum Body {
         planned: usize,
         /// Nanoseconds between the first and the last release.
         spread: u64,
+        /// What was held back of each request.
+        #[serde(default)]
+        release: Release,
+        /// Nanoseconds that were to lie between one release and the next; none where all were to leave at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        apart: Option<u64>,
     },
     /// A step of a flow is done.
     Step {
@@ -158,6 +165,10 @@ pub struct Race {
     pub planned: usize,
     /// Nanoseconds between the first and the last release.
     pub spread: u64,
+    /// What was held back of each request.
+    pub release: Release,
+    /// Nanoseconds that were to lie between one release and the next; none where all were to leave at once.
+    pub apart: Option<u64>,
     /// When, in nanoseconds.
     pub time: u64,
 }
@@ -298,8 +309,8 @@ impl History {
                     call.outcome = outcome;
                     call.answer = answer;
                 }
-                Body::Race { name, operations, planned, spread } => {
-                    history.races.push(Race { name, operations, planned, spread, time });
+                Body::Race { name, operations, planned, spread, release, apart } => {
+                    history.races.push(Race { name, operations, planned, spread, release, apart, time });
                 }
                 Body::Step { step, operations } => history.steps.push((step, operations)),
                 Body::Act { what } => history.acts.push((time, what)),

@@ -17,6 +17,7 @@
 //! | [`manifest`] | what a run was made of: seed, plan, world, versions |
 //! | [`tenancy`] | what a prober of tenant isolation is told, tried and found |
 //! | [`verdict`] | verdicts, findings, measurements: what the reports print |
+//! | [`release`] | how the requests of a race are let go |
 //! | [`threshold`] | limits in k6's spelling |
 //! | [`fill`] | placeholders in texts, JSON and SQL |
 //! | [`span`] | durations as people write them |
@@ -33,6 +34,7 @@ pub mod history;
 pub mod manifest;
 pub mod operation;
 pub mod promises;
+pub mod release;
 pub mod scenario;
 pub mod span;
 pub mod target;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::promises::{Freshness, Promises};
 use crate::{
     promises::{Invariant, RateLimit, Stated, StatusOrder},
+    release::Release,
     span::Span,
     tenancy::Rules,
 };
@@ -118,6 +119,10 @@ pub struct Service {
     /// How long to wait for an answer before it counts as lost.
     #[serde(default = "ten_seconds")]
     pub answer_within: Span,
+    /// How raced requests are let go. `single-write` wants instances that speak HTTP/2 without TLS and without
+    /// being asked first (prior knowledge); everything that does not race is asked over HTTP/1.1 all the same.
+    #[serde(default)]
+    pub races: Release,
 }
 
 /// What the target needs in its database.

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{evidence::Memory, manifest::Provenance};
+use crate::{evidence::Memory, manifest::Provenance, release::Release};
 
 /// The answer of a check. Worst wins: invalid over unknown over valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -266,6 +266,9 @@ pub struct RaceStats {
     pub took_part: u64,
     /// Microseconds between the first and the last release.
     pub spread_us: u64,
+    /// What was held back of each request until then.
+    #[serde(default)]
+    pub release: Release,
     /// Requests that were all in flight at one moment.
     pub overlapped: u64,
     /// Requests that ended ok.

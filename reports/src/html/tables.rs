@@ -148,14 +148,17 @@ fn race_summary(all: &[RaceStats]) -> String {
     let longest = spreads[spreads.len() - 1];
     let met = all.iter().filter(|race| race.overlapped >= 2).count() as u64;
     let most = all.iter().map(|race| race.overlapped).max().unwrap_or(0);
+    let mut ways: Vec<String> = all.iter().map(|race| race.release.to_string()).collect();
+    ways.dedup();
     format!(
         "Requests overlapped in {} of {}, up to {} at one moment. From the first release to the last took {} \
-         in the median race and {} in the slowest.",
+         in the median race and {} in the slowest ({}).",
         words::count(met),
         words::counted(all.len() as u64, "race"),
         words::count(most),
         words::micros(median),
-        words::micros(longest)
+        words::micros(longest),
+        ways.join(", ")
     )
 }
 

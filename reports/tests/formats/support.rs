@@ -1,6 +1,6 @@
 //! Sample verdicts: small ones for snapshots, a realistic one to look at, a huge and a hostile one.
 
-use overdraft_model::{evidence::Memory, manifest::Provenance, verdict::*};
+use overdraft_model::{evidence::Memory, manifest::Provenance, release::Release, verdict::*};
 
 /// What nobody should be able to do to a report: markup, XML, terminal and Markdown in one text.
 pub const HOSTILE: &str = "<script>alert(1)</script> \u{1b}[31m\u{0}\u{8}\u{ffff}\u{202e} ]]> | `x` **b** [l](http://evil.example/) \" ' & <img src=//e>\nnew";
@@ -291,6 +291,7 @@ fn measured() -> Measurements {
                 planned: 120,
                 took_part: 120 - n % 3,
                 spread_us: 420 + wave(n, 900),
+                release: Release::LastByte,
                 overlapped: if n == 9 { 1 } else { 96 + wave(n, 24) },
                 won: 1 + u64::from(n == 3),
             })

@@ -186,7 +186,7 @@ impl Conductor {
         self.races += 1;
         let name = format!("{}, race {}", self.scenario, self.races);
         filled.shuffle(&mut draw::generator(self.seed, &[&self.scenario, &name]));
-        let rendezvous = Rendezvous::new(name, filled.len());
+        let rendezvous = Rendezvous::new(name, filled.len(), self.stage.target.service.races);
         let racers = filled.into_iter().map(|(n, operation)| {
             let (mut process, rendezvous) = (self.process(), &rendezvous);
             async move {

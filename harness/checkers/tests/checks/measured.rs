@@ -4,6 +4,7 @@ use overdraft_model::{
     fault::Fault,
     history::Body,
     operation::{Operation, Outcome},
+    release::Release,
     verdict::{Measurements, Validity},
 };
 use serde_json::json;
@@ -56,7 +57,14 @@ fn a_racer_that_was_never_answered_is_in_flight_to_the_end() {
     let mut shop = Shop::closed(&["leads.capacity"]);
     let racers: Vec<u64> =
         (1..=3).map(|n| shop.ask(n, buy(&format!("buyer-{n}"), &["flash-1"], &format!("k-{n}")))).collect();
-    shop.event(Body::Race { name: "flash-1".into(), operations: racers.clone(), planned: 3, spread: 0 });
+    shop.event(Body::Race {
+        name: "flash-1".into(),
+        operations: racers.clone(),
+        planned: 3,
+        spread: 0,
+        release: Release::LastByte,
+        apart: None,
+    });
     shop.sell("buyer-1", "flash-1", "k-1");
     shop.ok(racers[0], "buyer-1", "p-k-1");
     shop.fail(racers[1], 409, "lead_sold_out");
@@ -88,7 +96,14 @@ fn one_race_of_many_may_fall_apart_on_a_busy_machine() {
         let mut shop = Shop::open(&["leads.capacity"]);
         let races: Vec<Vec<u64>> = (0..9).map(|number| race(&mut shop, number < apart)).collect();
         for operations in races {
-            shop.event(Body::Race { name: "nothing".into(), operations, planned: 2, spread: 0 });
+            shop.event(Body::Race {
+                name: "nothing".into(),
+                operations,
+                planned: 2,
+                spread: 0,
+                release: Release::LastByte,
+                apart: None,
+            });
         }
         shop.close();
         of(&shop.judged(), "run.exercised").unwrap().validity

@@ -11,6 +11,7 @@ use overdraft_model::{
     manifest::{self, Manifest, Planned, Provenance, World},
     operation::{Answer, Forgery, Operation, Outcome, PayBy},
     promises::{Promises, Stated},
+    release::Release,
     scenario::{Load, Scenario, Workload},
     span::Span,
     verdict::{CheckVerdict, Verdict},
@@ -42,7 +43,14 @@ impl Shop {
         let mut shop = Self::closed(proves);
         let racers: Vec<u64> =
             (1..=3).map(|n| shop.ask(n, buy(&format!("buyer-{n}"), &["flash-1"], &format!("race-{n}")))).collect();
-        shop.event(Body::Race { name: "flash-1".into(), operations: racers.clone(), planned: 3, spread: 900_000 });
+        shop.event(Body::Race {
+            name: "flash-1".into(),
+            operations: racers.clone(),
+            planned: 3,
+            spread: 900_000,
+            release: Release::LastByte,
+            apart: None,
+        });
         shop.sell("buyer-1", "flash-1", "race-1");
         shop.ok(racers[0], "buyer-1", "p-race-1");
         shop.fail(racers[1], 409, "lead_sold_out");
@@ -116,7 +124,14 @@ impl Shop {
     /// Says that these were released together.
     pub fn race(&mut self, name: &str, operations: &[u64]) {
         let (operations, planned) = (operations.to_vec(), operations.len());
-        self.event(Body::Race { name: name.into(), operations, planned, spread: 0 });
+        self.event(Body::Race {
+            name: name.into(),
+            operations,
+            planned,
+            spread: 0,
+            release: Release::LastByte,
+            apart: None,
+        });
     }
 
     pub fn answer(&mut self, op: u64, outcome: Outcome, answer: Answer) {

@@ -7,6 +7,7 @@ use overdraft_model::{
     history::Body,
     operation::{Answer, Forgery, Operation, Outcome},
     promises::Invariant,
+    release::Release,
     scenario::Workload,
     span::Span,
 };
@@ -373,6 +374,8 @@ fn exercised() -> Story {
                 operations: vec![first, late[0], late[1]],
                 planned: 3,
                 spread: 0,
+                release: Release::LastByte,
+                apart: None,
             });
         }
         let op = shop.ask(2, Operation::ReadLead { workspace: "buyer-2".into(), lead: "flash-1".into() });
