@@ -74,6 +74,8 @@ const FILES: &[(&str, &str)] = &[
     ("rolling-deploy.toml", include_str!("../catalogue/rolling-deploy.toml")),
     ("market.toml", include_str!("../catalogue/market.toml")),
     ("soak.toml", include_str!("../catalogue/soak.toml")),
+    ("lead-offsets.toml", include_str!("../catalogue/lead-offsets.toml")),
+    ("wallet-offsets.toml", include_str!("../catalogue/wallet-offsets.toml")),
     ("CF-01.toml", include_str!("../critical-flows/CF-01.toml")),
     ("CF-02.toml", include_str!("../critical-flows/CF-02.toml")),
     ("CF-03.toml", include_str!("../critical-flows/CF-03.toml")),

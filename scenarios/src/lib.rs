@@ -7,6 +7,7 @@ pub mod catalogue;
 mod draw;
 pub mod driver;
 pub mod flow;
+mod offsets;
 pub mod perform;
 pub mod script;
 mod timetable;

@@ -1,4 +1,4 @@
-//! Who performs a scenario: goose a workload, the conductor a case.
+//! Who performs a scenario: goose a workload, the conductor a case, pair after pair whoever searches a distance.
 
 use std::sync::Arc;
 
@@ -9,20 +9,21 @@ use overdraft_engine::{
 };
 use overdraft_model::{manifest::Planned, scenario::Workload};
 
-use crate::{driver::GooseDriver, flow::driver::FlowDriver};
+use crate::{driver::GooseDriver, flow::driver::FlowDriver, offsets::driver::OffsetDriver};
 
 /// Drives any scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Performer {
     goose: GooseDriver,
     flow: FlowDriver,
+    offsets: OffsetDriver,
 }
 
 impl Performer {
     /// For a run with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { goose: GooseDriver { seed }, flow: FlowDriver { seed } }
+        Self { goose: GooseDriver { seed }, flow: FlowDriver { seed }, offsets: OffsetDriver { seed } }
     }
 }
 
@@ -30,6 +31,7 @@ impl Driver for Performer {
     fn drive<'a>(&'a self, stage: Arc<Stage>, planned: &'a Planned) -> BoxFuture<'a, Result<(), DriveError>> {
         match planned.scenario.workload {
             Workload::Flow(_) => self.flow.drive(stage, planned),
+            Workload::PairOffsets { .. } => self.offsets.drive(stage, planned),
             _ => self.goose.drive(stage, planned),
         }
     }

@@ -91,6 +91,7 @@ pub fn draw(scenario: &Scenario, seed: u64) -> (World, Script) {
             workloads::market::draw(scenario, seed, *credits, *price, *balance)
         }
         Workload::Flow(flow) => flow::draw(scenario, seed, flow),
+        Workload::PairOffsets { price, scarce, .. } => workloads::pair_offsets::draw(scenario, seed, *price, *scarce),
         Workload::EmailOutage { price, balance } => workloads::email_outage::draw(scenario, seed, *price, *balance),
     }
 }

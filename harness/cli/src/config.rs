@@ -208,6 +208,9 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
         overdraft_checkers::validate_threshold(metric, limit)
             .map_err(|error| format!("thresholds.\"{metric}\": {error}"))?;
     }
+    if matches!(scenario.workload, Workload::PairOffsets { .. }) && load.users != 2 {
+        return Err(format!("load.users: a pair is 2 users, not {}", load.users));
+    }
     faults::check(scenario)?;
     amounts(&scenario.workload)
 }
@@ -234,6 +237,7 @@ fn amounts(workload: &Workload) -> Result<(), String> {
             vec![("price", *price), ("balance", *balance)]
         }
         Workload::Flow(_) => vec![],
+        Workload::PairOffsets { price, .. } => vec![("price", *price)],
         Workload::WebhookStorm { credits, price } => vec![("credits", *credits), ("price", *price)],
         Workload::Market { credits, price, balance } => {
             vec![("credits", *credits), ("price", *price), ("balance", *balance)]
@@ -253,6 +257,7 @@ fn needs(workload: &Workload) -> Vec<Need<'_>> {
         Workload::WalletDrain { .. } | Workload::DoubleClick { .. } | Workload::EmailOutage { .. } => {
             operations(&["purchase", "read-balance"])
         }
+        Workload::PairOffsets { .. } => operations(&["purchase"]),
         Workload::WebhookStorm { .. } => {
             let mut needs = operations(&["purchase", "buy-credits", "read-balance"]);
             needs.push(Need::Webhook);

@@ -105,6 +105,25 @@ pub enum Workload {
         /// Starting balance of each buyer.
         balance: i64,
     },
+    /// Pairs of purchases of which only one may win, a chosen time apart: at which distance both do, and how often.
+    PairOffsets {
+        /// Credits that a lead costs.
+        price: i64,
+        /// What there is only enough of for one of the two.
+        scarce: Scarce,
+        /// The greatest distance tried.
+        up_to: Span,
+    },
+}
+
+/// What two purchases cannot both have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scarce {
+    /// A lead that is sold once, wanted by two workspaces.
+    Lead,
+    /// The credits of one workspace, enough for one of two leads.
+    Wallet,
 }
 
 impl Scenario {
@@ -144,6 +163,7 @@ impl Workload {
             Self::EmailOutage { .. } => "email-outage",
             Self::Flow(_) => "flow",
             Self::Market { .. } => "market",
+            Self::PairOffsets { .. } => "pair-offsets",
         }
     }
 }

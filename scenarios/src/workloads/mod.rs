@@ -4,6 +4,7 @@ pub(crate) mod double_click;
 pub(crate) mod email_outage;
 pub(crate) mod flash_sale;
 pub(crate) mod market;
+pub(crate) mod pair_offsets;
 pub(crate) mod wallet_drain;
 pub(crate) mod webhook_storm;
 

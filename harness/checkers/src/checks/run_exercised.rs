@@ -16,7 +16,7 @@ use overdraft_model::{
 
 use crate::{
     case::Case,
-    measure,
+    measure, offsets,
     story::Tale,
     trial::Trial,
     words::{counted, listed},
@@ -67,6 +67,7 @@ const fn kinds(workload: &Workload) -> &'static [&'static str] {
         Workload::FlashSale { .. }
         | Workload::WalletDrain { .. }
         | Workload::DoubleClick { .. }
+        | Workload::PairOffsets { .. }
         | Workload::EmailOutage { .. } => &["purchase"],
         Workload::WebhookStorm { .. } | Workload::Market { .. } => {
             &["buy-credits", "pay", "deliver-webhook", "purchase"]
@@ -100,13 +101,17 @@ fn concurrency(case: &Case<'_>, trial: &mut Trial) {
     }
 }
 
-/// Races took place, nearly all took part, and most of the races overlapped.
+/// Races took place, nearly all took part, and most of the races overlapped, but for those that were held apart.
 fn races(case: &Case<'_>, trial: &mut Trial) {
     let history = case.history;
     let stats = |race| measure::race_stats(race, history.end, |op| case.call(op));
     let races: Vec<RaceStats> = history.races.iter().map(stats).collect();
+    let held_apart = history.races.iter().map(|race| race.apart.is_some());
     let needs = match &case.planned.scenario.workload {
-        Workload::FlashSale { .. } | Workload::WalletDrain { .. } | Workload::DoubleClick { .. } => true,
+        Workload::FlashSale { .. }
+        | Workload::WalletDrain { .. }
+        | Workload::DoubleClick { .. }
+        | Workload::PairOffsets { .. } => true,
         Workload::Flow(flow) => flow.when.iter().any(|step| matches!(step.action, Action::Race { loose: false, .. })),
         Workload::WebhookStorm { .. } | Workload::EmailOutage { .. } | Workload::Market { .. } => false,
     };
@@ -123,7 +128,15 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
             format!("the race for {} had {} of {} planned requests", race.name, race.took_part, race.planned),
         );
     }
-    let apart: Vec<&RaceStats> =
+    if let Some(fact) = offsets::fact(history) {
+        trial.fact(fact);
+    }
+    let races: Vec<&RaceStats> =
+        races.iter().zip(held_apart).filter(|(_, held_apart)| !held_apart).map(|(race, _)| race).collect();
+    if races.is_empty() {
+        return;
+    }
+    let apart: Vec<&&RaceStats> =
         races.iter().filter(|race| race.overlapped < 2 || race.overlapped * 100 < race.planned * 80).collect();
     trial.fact(format!("{} of {} overlapped", races.len() - apart.len(), counted(races.len(), "race")));
     if apart.len() * 5 > races.len() {
