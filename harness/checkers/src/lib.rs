@@ -27,7 +27,7 @@
 //! | [`linearizable`] | linearizability of any history against any sequential specification |
 //! | `trial` | from what a check saw to its verdict: the rules above |
 //! | `windows` | the stretch of time into which most was let |
-//! | [`offsets`], [`statistics`] | how often both of a pair won, by their distance; shares with their uncertainty |
+//! | `offsets`, [`statistics`] | how often both of a pair won, by their distance; shares with their uncertainty |
 //! | `measure` | latencies, concurrency, races, faults, errors |
 //! | `story`, `rows`, `words`, `money` | how a finding is told |
 
@@ -43,7 +43,7 @@ mod ledger;
 pub mod linearizable;
 mod measure;
 mod money;
-pub mod offsets;
+mod offsets;
 mod reconcile;
 mod rows;
 mod serial;

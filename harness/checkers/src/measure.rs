@@ -15,6 +15,8 @@ use overdraft_model::{
     verdict::{Bucket, DeliveryStats, ErrorGroup, FaultStats, Measurements, OperationStats, RaceStats},
 };
 
+use crate::offsets::{self, Pairs};
+
 /// Slices of the timeline.
 const BUCKETS: u64 = 60;
 
@@ -72,6 +74,7 @@ pub(crate) type Latencies = BTreeMap<&'static str, Latency>;
 
 /// Sorts every latency of a scenario.
 pub(crate) fn latencies(history: &History) -> Latencies {
+    let released = offsets::released(history);
     let mut by_operation = Latencies::new();
     for call in history.calls.iter().filter(|call| call.phase == Phase::Drive) {
         let name = call.operation.name();
@@ -79,14 +82,16 @@ pub(crate) fn latencies(history: &History) -> Latencies {
             by_operation.extend(Latency::new().map(|latency| (name, latency)));
         }
         if let Some(latency) = by_operation.get_mut(name) {
-            latency.record(latency_us(call, history.end));
+            latency.record(latency_us(call, history.end, &released));
         }
     }
     by_operation
 }
 
-fn latency_us(call: &Call, history_end: u64) -> u64 {
-    call.end.unwrap_or(history_end).saturating_sub(call.intended) / 1_000
+/// What was held back on purpose counts from its release.
+fn latency_us(call: &Call, history_end: u64, released: &HashMap<u64, u64>) -> u64 {
+    let from = released.get(&call.op).map_or(call.intended, |released| call.intended.max(*released));
+    call.end.unwrap_or(history_end).saturating_sub(from) / 1_000
 }
 
 /// Everything measured in one scenario.
@@ -108,6 +113,7 @@ pub(crate) fn measure(
         by_operation: by_operation(history, latencies),
         timeline: timeline(history),
         races: races(history),
+        offsets: Pairs::of(history).stats(),
         faults: faults(planned, history),
         errors: errors(history),
         memory: evidence.and_then(|evidence| evidence.memory),
@@ -161,6 +167,7 @@ fn by_operation(history: &History, latencies: &Latencies) -> Vec<OperationStats>
 }
 
 fn timeline(history: &History) -> Vec<Bucket> {
+    let released = offsets::released(history);
     let total_ms = history.end.saturating_sub(history.start).div_ceil(1_000_000);
     let width_ms = total_ms.div_ceil(BUCKETS).max(1);
     let mut buckets: BTreeMap<u64, (Bucket, Option<Latency>)> = BTreeMap::new();
@@ -179,7 +186,7 @@ fn timeline(history: &History) -> Vec<Bucket> {
             Outcome::Info => bucket.info += 1,
         }
         if let Some(latency) = latency {
-            latency.record(latency_us(call, history.end));
+            latency.record(latency_us(call, history.end, &released));
         }
     }
     let filled = |(mut bucket, latency): (Bucket, Option<Latency>)| {
@@ -192,10 +199,15 @@ fn timeline(history: &History) -> Vec<Bucket> {
     buckets.into_values().map(filled).collect()
 }
 
-/// Every race as it took place.
+/// Every race that was to leave at once, as it took place.
 fn races(history: &History) -> Vec<RaceStats> {
     let calls: HashMap<u64, &Call> = history.calls.iter().map(|call| (call.op, call)).collect();
-    history.races.iter().map(|race| race_stats(race, history.end, |op| calls.get(&op).copied())).collect()
+    history
+        .races
+        .iter()
+        .filter(|race| race.apart.is_none())
+        .map(|race| race_stats(race, history.end, |op| calls.get(&op).copied()))
+        .collect()
 }
 
 /// One race as it took place: only operations that were really asked took part.

@@ -70,6 +70,7 @@ impl Failure {
             RunError::Provision(
                 ProvisionError::World(_)
                 | ProvisionError::Wire(WireError::NoAddress { .. })
+                | ProvisionError::Races { .. }
                 | ProvisionError::Instance(
                     InstanceError::Fill(_) | InstanceError::Spawn { .. } | InstanceError::Prepare { .. },
                 ),

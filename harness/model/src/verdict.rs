@@ -204,6 +204,9 @@ pub struct Measurements {
     pub timeline: Vec<Bucket>,
     /// Requests released together.
     pub races: Vec<RaceStats>,
+    /// Pairs of requests released a chosen time apart, by that time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offsets: Vec<OffsetStats>,
     /// Faults planned against faults observed.
     pub faults: Vec<FaultStats>,
     /// Answers that were not ok, grouped.
@@ -273,6 +276,21 @@ pub struct RaceStats {
     pub overlapped: u64,
     /// Requests that ended ok.
     pub won: u64,
+}
+
+/// Pairs of requests of which only one may win, released so far apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OffsetStats {
+    /// Microseconds between the two.
+    pub apart_us: u64,
+    /// Pairs that left so, and of which both were answered.
+    pub pairs: u64,
+    /// Pairs of which both won.
+    pub both_won: u64,
+    /// Lower end of Wilson's interval, in thousandths: with a confidence of 95 % both win at least so often.
+    pub low_permille: u64,
+    /// Its upper end: at most so often.
+    pub high_permille: u64,
 }
 
 /// One fault of the timetable.

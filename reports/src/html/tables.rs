@@ -1,7 +1,7 @@
 //! What was measured: the charts with their data, operations, races, faults and errors.
 
 use maud::{Markup, html};
-use overdraft_model::verdict::{Bucket, ErrorGroup, FaultStats, Measurements, OperationStats, RaceStats};
+use overdraft_model::verdict::{Bucket, ErrorGroup, FaultStats, Measurements, OffsetStats, OperationStats, RaceStats};
 
 use super::{charts, scroller};
 use crate::{
@@ -18,6 +18,7 @@ pub fn section(number: usize, measured: &Measurements, budget: &mut Budget) -> M
         time(number, measured),
         operations(&measured.by_operation, measured.drive_ms),
         races(&measured.races),
+        offsets(&measured.offsets),
         faults(&measured.faults),
         errors(&measured.errors),
     ];
@@ -160,6 +161,42 @@ fn race_summary(all: &[RaceStats]) -> String {
         words::micros(longest),
         ways.join(", ")
     )
+}
+
+/// Every distance: the search tries few, and the edges of the window are what one looks for.
+fn offsets(all: &[OffsetStats]) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            h3 { "Two requests of which only one may win" }
+            p { "Released so far apart. The interval holds the true share with a confidence of 95 % (Wilson)." }
+            (scroller("Pairs by their distance", &html! {
+                table {
+                    thead { tr {
+                        th.n scope="col" { "Apart" } th.n scope="col" { "Pairs" } th.n scope="col" { "Both won" }
+                        th.n scope="col" { "Share" } th.n scope="col" { "At least" } th.n scope="col" { "At most" }
+                    } }
+                    tbody { @for one in all { (offset_row(one)) } }
+                }
+            }))
+        }
+    }
+}
+
+fn offset_row(one: &OffsetStats) -> Markup {
+    html! {
+        tr {
+            th.n scope="row" { (words::micros(one.apart_us)) }
+            td.n { (words::count(one.pairs)) }
+            td.n { @if one.both_won > 0 { span.invalid { "✗ " (words::count(one.both_won)) } } @else { "0" } }
+            td.n { (percent(one.both_won * 1_000 / one.pairs.max(1))) }
+            td.n { (percent(one.low_permille)) }
+            td.n { (percent(one.high_permille)) }
+        }
+    }
+}
+
+fn percent(permille: u64) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
 }
 
 fn faults(all: &[FaultStats]) -> Markup {

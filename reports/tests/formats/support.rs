@@ -296,6 +296,10 @@ fn measured() -> Measurements {
                 won: 1 + u64::from(n == 3),
             })
             .collect(),
+        offsets: vec![
+            OffsetStats { apart_us: 0, pairs: 96, both_won: 70, low_permille: 633, high_permille: 808 },
+            OffsetStats { apart_us: 1_250, pairs: 8, both_won: 0, low_permille: 0, high_permille: 324 },
+        ],
         faults: vec![
             fault("webhook-chaos", Some(0), Some(20_000), 1_377),
             fault("stripe-loses-answers", Some(7_000), Some(13_000), 12),

@@ -9,7 +9,7 @@ use overdraft_engine::{
     run::{DriveError, Driver},
     stage::Stage,
 };
-use overdraft_model::{manifest::Planned, operation::Outcome, scenario::Workload};
+use overdraft_model::{manifest::Planned, operation::Outcome, release::as_far_apart, scenario::Workload};
 
 use super::search::Search;
 use crate::script::{self, Step};
@@ -44,10 +44,10 @@ impl Driver for OffsetDriver {
                     tokio::try_join!(first.race(&rendezvous, one.clone()), second.race(&rendezvous, other.clone()))?;
                 let (Some((_, one)), Some((_, other))) = (one, other) else { break };
                 let ended = [one.outcome, other.outcome];
+                let left_as_asked = rendezvous.spread().is_some_and(|spread| as_far_apart(apart, spread));
                 // Who was not answered may have won: such a pair tells nothing.
-                if !ended.contains(&Outcome::Info) {
-                    search.saw(apart, ended == [Outcome::Ok; 2]);
-                }
+                let tells = left_as_asked && !ended.contains(&Outcome::Info);
+                search.saw(apart, tells.then_some(ended == [Outcome::Ok; 2]));
             }
             Ok(())
         }

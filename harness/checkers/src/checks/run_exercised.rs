@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use overdraft_model::{
     flow::Action,
-    history::{Call, Phase},
+    history::{Call, History, Phase},
     operation::{Operation, Outcome},
     scenario::Workload,
     verdict::{CheckVerdict, RaceStats, Validity},
@@ -16,7 +16,8 @@ use overdraft_model::{
 
 use crate::{
     case::Case,
-    measure, offsets,
+    measure,
+    offsets::Pairs,
     story::Tale,
     trial::Trial,
     words::{counted, listed},
@@ -101,12 +102,12 @@ fn concurrency(case: &Case<'_>, trial: &mut Trial) {
     }
 }
 
-/// Races took place, nearly all took part, and most of the races overlapped, but for those that were held apart.
+/// Races took place, nearly all took part, and most of the races overlapped. Of pairs that were held apart some must
+/// have met.
 fn races(case: &Case<'_>, trial: &mut Trial) {
     let history = case.history;
     let stats = |race| measure::race_stats(race, history.end, |op| case.call(op));
     let races: Vec<RaceStats> = history.races.iter().map(stats).collect();
-    let held_apart = history.races.iter().map(|race| race.apart.is_some());
     let needs = match &case.planned.scenario.workload {
         Workload::FlashSale { .. }
         | Workload::WalletDrain { .. }
@@ -128,11 +129,10 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
             format!("the race for {} had {} of {} planned requests", race.name, race.took_part, race.planned),
         );
     }
-    if let Some(fact) = offsets::fact(history) {
-        trial.fact(fact);
-    }
+    pairs(history, trial);
+    let at_once = history.races.iter().map(|race| race.apart.is_none());
     let races: Vec<&RaceStats> =
-        races.iter().zip(held_apart).filter(|(_, held_apart)| !held_apart).map(|(race, _)| race).collect();
+        races.iter().zip(at_once).filter(|(_, at_once)| *at_once).map(|(race, _)| race).collect();
     if races.is_empty() {
         return;
     }
@@ -143,6 +143,27 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
         let names = apart.iter().map(|race| format!("{} ({} of {})", race.name, race.overlapped, race.planned));
         let why = format!("{} did not overlap: {}", counted(apart.len(), "race"), listed(names, 3));
         reason(case, trial, why);
+    }
+}
+
+/// Pairs that were held apart: some tell something, and some met.
+fn pairs(history: &History, trial: &mut Trial) {
+    let pairs = Pairs::of(history);
+    if pairs.released == 0 {
+        return;
+    }
+    let released = counted(pairs.released, "pair");
+    match pairs.fact() {
+        Some(fact) => trial.fact(fact),
+        None => trial.found(|| {
+            Tale::new(history, format!("not one of {released} left as far apart as asked and was answered")).end()
+        }),
+    }
+    trial.fact(format!("{} of {released} counted; {} met", pairs.counted(), pairs.met));
+    if pairs.met == 0 {
+        trial.found(|| {
+            Tale::new(history, format!("of {released}, each first was answered before its second had left")).end()
+        });
     }
 }
 

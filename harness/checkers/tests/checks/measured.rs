@@ -179,3 +179,46 @@ fn a_scenario_run_twice_is_judged_twice_and_its_money_summed() {
     let oversold = twice.money.iter().find(|stake| stake.id == "leads-oversold").unwrap();
     assert_eq!(oversold.amount, 2);
 }
+
+#[test]
+fn pairs_held_apart_must_have_met_and_left_as_asked() {
+    let play = |answered_first: bool, late: u64| {
+        let mut shop = Shop::open(&["leads.capacity"]);
+        let pair: Vec<u64> =
+            (1..=2).map(|n| shop.ask(n, buy(&format!("buyer-{n}"), &["lead-2"], &format!("pair-{n}")))).collect();
+        let released = Body::Race {
+            name: "lead-2".into(),
+            operations: pair.clone(),
+            planned: 2,
+            spread: 500_000 + late,
+            release: Release::LastByte,
+            apart: Some(500_000),
+        };
+        if !answered_first {
+            shop.event(released.clone());
+        }
+        for (n, op) in (1..).zip(pair) {
+            shop.sell(&format!("buyer-{n}"), "lead-2", &format!("pair-{n}"));
+            shop.ok(op, &format!("buyer-{n}"), &format!("p-pair-{n}"));
+        }
+        if answered_first {
+            shop.event(released);
+        }
+        shop.close();
+        let check = of(&shop.judged(), "run.exercised").unwrap().clone();
+        let reasons: Vec<String> = check.findings.into_iter().map(|finding| finding.summary).collect();
+        (check.validity, reasons.join("; "), measured(&shop))
+    };
+    let (validity, _, measured) = play(false, 0);
+    assert_eq!(validity, Validity::Valid);
+    assert_eq!(measured.races.len(), 1, "a pair is no race of many: {:?}", measured.races);
+    let [offset] = measured.offsets[..] else { panic!("{:?}", measured.offsets) };
+    assert_eq!((offset.apart_us, offset.pairs, offset.both_won), (500, 1, 1));
+    for (answered_first, late, why) in
+        [(true, 0, "each first was answered before its second had left"), (false, 200_000, "not one of 1 pair left")]
+    {
+        let (validity, reasons, _) = play(answered_first, late);
+        assert_eq!(validity, Validity::Unknown);
+        assert!(reasons.contains(why), "{reasons}");
+    }
+}

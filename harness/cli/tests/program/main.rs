@@ -7,6 +7,7 @@ mod formats;
 mod given_server;
 mod interrupted;
 mod output;
+mod races;
 mod refusals;
 mod saved;
 mod staff;

@@ -25,6 +25,7 @@ pub(crate) use world::open as open_session;
 use crate::{
     fill::{self, Values},
     keeper::Keeper,
+    race,
 };
 use postgres::{Database, Postgres, PostgresError, SharedServer};
 
@@ -48,6 +49,17 @@ pub enum ProvisionError {
     /// No proxy in a wire.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// Races cannot be released as the target file says.
+    #[error(
+        "service.races = \"single-write\" needs instances that speak HTTP/2 without TLS and with prior knowledge, but \
+         {url}: {problem}; have it speak HTTP/2, or leave `races` at \"last-byte\""
+    )]
+    Races {
+        /// The instance.
+        url: String,
+        /// What it lacks.
+        problem: String,
+    },
 }
 
 /// What stays the same for every scenario of a run.
@@ -171,6 +183,10 @@ impl Environment {
         let http = launcher.http.clone();
         let fleet = Fleet::start(launcher).await?;
         let base_urls = fleet.base_urls().await;
+        for url in &base_urls {
+            let possible = race::possible(target.service.races, url).await;
+            possible.map_err(|problem| ProvisionError::Races { url: url.clone(), problem })?;
+        }
         world::create(target, database_url, &base_urls[0], &http, &mut planned.world).await?;
         let mut led = Vec::new();
         for url in base_urls {

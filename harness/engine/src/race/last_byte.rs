@@ -41,7 +41,7 @@ pub(super) async fn take_off(request: &Request) -> Result<Flight, Lost> {
 
 async fn begin(request: &Request) -> Result<Flight, String> {
     let url = url::Url::parse(&request.url).map_err(|error| error.to_string())?;
-    let stream = wire::connect(&wire::address(request)?).await?;
+    let stream = wire::connect(&wire::address(&request.url)?).await?;
     let stream = stream.into_std().map_err(|error| error.to_string())?;
     let socket = stream.try_clone().map_err(|error| error.to_string())?;
     let stream = TcpStream::from_std(stream).map_err(|error| error.to_string())?;

@@ -14,7 +14,7 @@ mod single_write;
 mod wire;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,17 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// How exactly the operating system is trusted to wake us; the rest of a wait is spent looking at the clock.
 const WAKES_WITHIN: Duration = Duration::from_micros(300);
 
+/// Whether races can be released so at an instance.
+///
+/// # Errors
+/// Says what the instance lacks.
+pub async fn possible(release: Release, base_url: &str) -> Result<(), String> {
+    match release {
+        Release::LastByte => Ok(()),
+        Release::SingleWrite => single_write::spoken(base_url).await,
+    }
+}
+
 /// Where the requests of one race meet.
 #[derive(Debug)]
 pub struct Rendezvous {
@@ -48,6 +59,8 @@ pub struct Rendezvous {
     sealed: watch::Sender<bool>,
     /// How many of those who fell in were let go.
     released: watch::Sender<usize>,
+    /// Nanoseconds between the first and the last release.
+    spread: OnceLock<u64>,
 }
 
 /// Who takes part is settled once, when the race is sealed: everybody is ready, or gathering took too long.
@@ -111,6 +124,7 @@ impl Rendezvous {
             line: Mutex::default(),
             sealed: watch::channel(false).0,
             released: watch::channel(0).0,
+            spread: OnceLock::new(),
         }
     }
 
@@ -118,6 +132,12 @@ impl Rendezvous {
     #[must_use]
     pub fn apart(self, apart: Duration) -> Self {
         Self { apart: Some(apart), ..self }
+    }
+
+    /// Nanoseconds between the first and the last release, once all were released.
+    #[must_use]
+    pub fn spread(&self) -> Option<u64> {
+        self.spread.get().copied()
     }
 
     /// Brings a request onto the wire but for its last byte, and waits until everybody has. None if `stop` came
@@ -230,6 +250,7 @@ impl Rendezvous {
             None => self.all_at_once(&everybody, recorder),
             Some(apart) => self.one_by_one(everybody, apart, recorder).await,
         };
+        let spread = *self.spread.get_or_init(|| spread);
         self.lanes.close().await;
         let (name, planned, release) = (self.name.clone(), self.planned, self.release);
         let apart = self.apart.map(|apart| u64::try_from(apart.as_nanos()).unwrap_or(u64::MAX));
@@ -277,8 +298,8 @@ impl Rendezvous {
             let mut due = Instant::now();
             for (op, held) in &everybody {
                 wait_until(due);
-                due = Instant::now() + apart;
                 let now = clock.ns();
+                due = Instant::now() + apart;
                 let left = held.as_ref().is_some_and(|held| held.let_go().is_ok());
                 // Nobody listens any more only if the run is over.
                 let _ = tell.send(left.then_some((*op, now)));

@@ -39,7 +39,7 @@ struct Lane {
 impl Lanes {
     /// Brings a request onto a connection that it shares with others of its race, but for what completes it.
     pub(super) async fn take_off(&self, request: &Request) -> Result<Flight, Lost> {
-        let address = wire::address(request).map_err(Lost::unsent)?;
+        let address = wire::address(&request.url).map_err(Lost::unsent)?;
         let lane = self.lane(address).await.map_err(Lost::unsent)?;
         send(lane, request).await
     }
@@ -64,9 +64,14 @@ impl Lanes {
 
 /// The same on a connection of its own.
 pub(super) async fn take_off_alone(request: &Request) -> Result<Flight, Lost> {
-    let address = wire::address(request).map_err(Lost::unsent)?;
+    let address = wire::address(&request.url).map_err(Lost::unsent)?;
     let lane = connect(&address).await.map_err(Lost::unsent)?;
     send(lane, request).await
+}
+
+/// Whether an instance speaks HTTP/2 without being asked first.
+pub(super) async fn spoken(base_url: &str) -> Result<(), String> {
+    connect(&wire::address(base_url)?).await.map(drop)
 }
 
 async fn connect(address: &Address) -> Result<Lane, String> {

@@ -155,6 +155,7 @@ async fn two_are_released_as_far_apart_as_asked() {
         let seen = Arc::new(Seen::default());
         let url = server(Arc::clone(&seen), release).await;
         let rendezvous = Rendezvous::new("r", 2, release).apart(Duration::from_millis(3));
+        assert_eq!(rendezvous.spread(), None);
         let (before, replies, events) = race(rendezvous, Arc::clone(&seen), &url, 2, numbered).await;
         assert_eq!((before, replies.len(), seen.connections.load(Ordering::SeqCst)), (0, 2, 2));
         let Some(Body::Race { operations, spread, apart, .. }) = events.last().map(|event| event.body.clone()) else {
@@ -196,6 +197,11 @@ async fn who_does_not_speak_http_2_is_told_so_and_was_not_asked() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
         }
     });
-    let lost = Lanes::default().take_off(&request(&format!("http://{address}/"), Some("{}"))).await.unwrap_err();
+    let url = format!("http://{address}/");
+    let lost = Lanes::default().take_off(&request(&url, Some("{}"))).await.unwrap_err();
     assert!(!lost.sent && lost.problem.contains("does not speak HTTP/2"), "{lost:?}");
+    assert!(possible(Release::SingleWrite, &url).await.unwrap_err().contains("does not speak HTTP/2"));
+    assert_eq!(possible(Release::LastByte, &url).await, Ok(()));
+    let speaks = server(Arc::default(), Release::SingleWrite).await;
+    assert_eq!(possible(Release::SingleWrite, &speaks).await, Ok(()));
 }

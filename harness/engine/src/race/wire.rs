@@ -9,8 +9,8 @@ use crate::http::Request;
 pub(super) type Address = (String, u16);
 
 /// Where a request goes.
-pub(super) fn address(request: &Request) -> Result<Address, String> {
-    let url = url::Url::parse(&request.url).map_err(|error| error.to_string())?;
+pub(super) fn address(url: &str) -> Result<Address, String> {
+    let url = url::Url::parse(url).map_err(|error| error.to_string())?;
     if url.scheme() != "http" {
         return Err("races are released on plain HTTP only".into());
     }
