@@ -140,7 +140,7 @@ CREATE INDEX commissions_by_partner ON commissions (workspace_id);
 
 -- status only ever rises, in the order of payment_rank(): whatever order the events come in, the highest stands.
 -- money_back and credits_back follow from what is known of its refunds and disputes (0011); reversals counts
--- how often they changed. asking_until: until then a request is taken to be asking Stripe for the session.
+-- how often they changed. asking_until: until then the request asking_by is taken to be asking Stripe for the session.
 CREATE TABLE credit_purchases (
     id                     uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     workspace_id           uuid NOT NULL REFERENCES workspaces (id),
@@ -157,6 +157,7 @@ CREATE TABLE credit_purchases (
     reversals              integer NOT NULL DEFAULT 0,
     idempotency_key        text NOT NULL,
     asking_until           timestamptz,
+    asking_by              text,
     created_at             timestamptz NOT NULL DEFAULT now(),
     paid_at                timestamptz,
     CHECK (status = 'paid' OR credits_back = 0),

@@ -8,7 +8,8 @@ CREATE TYPE credit_order AS (
 
 -- Creates the row, or finds the one that this key made before its call to Stripe failed or died.
 --
--- Whoever gets the row has p_lease to ask Stripe; a second request is told that the first is at it. When the
+-- Whoever gets the row has p_lease to ask Stripe; a second request is told that the first is at it, but the same
+-- request, which calls again because the answer of its first call was lost, gets the row again. When the
 -- first died, the lease ends and the next takes over. Should the first come back after all, no harm is done:
 -- both asked Stripe with the key of the same row, and the first answer that is attached stands.
 CREATE FUNCTION begin_credit_purchase(p_key_hash bytea, p_key text, p_request_hash bytea,
@@ -29,14 +30,16 @@ BEGIN
             INSERT INTO idempotency_keys (workspace_id, key, request_hash)
             VALUES (v_member.workspace_id, p_key, p_request_hash);
             INSERT INTO credit_purchases
-                (workspace_id, member_id, credits, amount_cents, currency, idempotency_key, asking_until)
+                (workspace_id, member_id, credits, amount_cents, currency, idempotency_key, asking_until,
+                 asking_by)
             VALUES (v_member.workspace_id, v_member.id, p_credits, p_credits * p_price_cents,
-                    p_currency, p_key, clock_timestamp() + p_lease)
+                    p_currency, p_key, clock_timestamp() + p_lease, p_request_id)
             RETURNING * INTO v_row;
-        ELSIF v_row.asking_until > clock_timestamp() THEN
+        ELSIF v_row.asking_until > clock_timestamp() AND v_row.asking_by IS DISTINCT FROM p_request_id THEN
             v_busy := true;
         ELSE
-            UPDATE credit_purchases SET asking_until = clock_timestamp() + p_lease WHERE id = v_row.id;
+            UPDATE credit_purchases SET asking_until = clock_timestamp() + p_lease, asking_by = p_request_id
+            WHERE id = v_row.id;
         END IF;
     END IF;
     RETURN ROW(v_member.workspace_id, v_answer.status, v_answer.body,

@@ -16,6 +16,7 @@ mod emails;
 mod enrichment;
 pub(crate) mod expiry;
 mod general;
+mod queue;
 mod sync;
 mod ticker;
 mod webhooks;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use graphile_worker::local_queue::LocalQueueConfig;
-use graphile_worker::{JobFail, JobFailContext, WorkerContext, WorkerOptions, WorkerRecoveryConfig};
+use graphile_worker::{Database, JobFail, JobFailContext, WorkerContext, WorkerOptions, WorkerRecoveryConfig};
 use reqwest::Client;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -40,11 +41,10 @@ use crate::settings::Settings;
 /// Jobs one fetch may claim. A backlog drains in few queries; a crash strands at most so many until
 /// the sweep.
 const CLAIM: usize = 50;
-/// How often a worker says that it lives, and looks for others that do not.
-const HEARTBEAT: Duration = Duration::from_millis(1_000);
-/// Silence after which a worker's jobs are given to others. A job that runs twice because its worker
-/// was merely slow does no harm: every effect has its unique row or key.
-const DEAD_AFTER: Duration = Duration::from_millis(4_000);
+/// How often a worker says that it lives, and looks for others that do not, within the silence after which its jobs
+/// are given to others. A job that runs twice because its worker was merely slow does no harm: every effect has its
+/// unique row or key.
+const HEARTBEATS: u32 = 4;
 /// Pause before a worker that failed (the database was away) is started again.
 const RESTART: Duration = Duration::from_millis(250);
 
@@ -122,13 +122,21 @@ pub(crate) async fn run(queue: PgPool, work: Work, stop: CancellationToken) {
 async fn run_once(queue: &PgPool, work: &Work, stop: &CancellationToken) -> Result<(), String> {
     let settings = &work.0.settings;
     let recovery = WorkerRecoveryConfig::default()
-        .heartbeat_interval(HEARTBEAT)
-        .sweep_interval(HEARTBEAT)
-        .sweep_threshold(DEAD_AFTER)
+        .heartbeat_interval(settings.job_dead_after / HEARTBEATS)
+        .sweep_interval(settings.job_dead_after / HEARTBEATS)
+        .sweep_threshold(settings.job_dead_after)
         .recovery_delay(Duration::ZERO);
+    let lost = CancellationToken::new();
+    let (stopped, blind) = (stop.clone(), lost.clone());
+    let ending = async move {
+        tokio::select! {
+            () = stopped.cancelled() => {}
+            () = blind.cancelled() => tracing::error!("an answer of the job queue was lost, starting another worker"),
+        }
+    };
     let (backoff, pool) = (work.backoff(), queue.clone());
     let worker = WorkerOptions::default()
-        .pg_pool(queue.clone())
+        .database(Database::new(queue::Watched::new(queue.clone(), lost.clone())))
         .concurrency(settings.job_concurrency)
         .poll_interval(settings.job_poll)
         // `enqueue()` sends no NOTIFY; its comment says why.
@@ -136,7 +144,7 @@ async fn run_once(queue: &PgPool, work: &Work, stop: &CancellationToken) -> Resu
         .local_queue(LocalQueueConfig::default().with_size(CLAIM))
         .worker_recovery(recovery)
         .listen_os_shutdown_signals(false)
-        .shutdown_signal(stop.clone().cancelled_owned())
+        .shutdown_signal(ending)
         .shutdown_grace_period(settings.shutdown_grace)
         .shutdown_interrupted_job_retry_delay(Duration::ZERO)
         .add_extension(work.clone())

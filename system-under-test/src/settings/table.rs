@@ -168,6 +168,8 @@ settings! {
             "Wait after the first failure, doubled each time.";
         job_backoff_cap: Duration = "JOB_BACKOFF_CAP_MS", milliseconds(), Is("30000"),
             "Longest wait between attempts.";
+        job_dead_after: Duration = "JOB_DEAD_AFTER_MS", milliseconds(), Is("4000"),
+            "Silence of a worker after which its jobs are given to others. It says that it lives four times as often.";
         job_poll: Duration = "JOB_POLL_MS", milliseconds(), Is("200"),
             "How often a worker looks for jobs: one indexed query, and no confirmation is urgent to the tenth of a second.";
         provider_timeout: Duration = "PROVIDER_TIMEOUT_MS", milliseconds(), Is("5000"),
