@@ -6,8 +6,8 @@
 use overdraft_model::{
     manifest::Provenance,
     verdict::{
-        CheckVerdict, ErrorGroup, FaultStats, Finding, Measurements, MoneySum, OperationStats, RaceStats,
-        Reconciliation, ScenarioVerdict, Stake, StoryLine, Verdict,
+        BoundaryStats, CheckVerdict, ErrorGroup, FaultStats, Finding, Measurements, MoneySum, OperationStats,
+        RaceStats, Reconciliation, ScenarioVerdict, Stake, StoryLine, Verdict,
     },
 };
 
@@ -160,6 +160,7 @@ fn measurements(value: &Measurements) -> Measurements {
         faults,
         errors,
         deliveries,
+        boundaries,
         memory,
     } = value;
     Measurements {
@@ -177,6 +178,10 @@ fn measurements(value: &Measurements) -> Measurements {
         faults: faults.iter().map(|fault| FaultStats { fault: text(&fault.fault), ..fault.clone() }).collect(),
         errors: errors.iter().map(error).collect(),
         deliveries: deliveries.clone(),
+        boundaries: boundaries
+            .iter()
+            .map(|stats| BoundaryStats { skipped: stats.skipped.as_deref().map(text), ..stats.clone() })
+            .collect(),
         memory: *memory,
     }
 }

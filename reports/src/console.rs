@@ -5,7 +5,7 @@
 
 use overdraft_model::{
     flow::EXPECTED,
-    verdict::{CheckVerdict, Finding, ScenarioVerdict, StoryLine, Verdict},
+    verdict::{BlowStats, BoundaryStats, CheckVerdict, Finding, ScenarioVerdict, StoryLine, Verdict},
 };
 
 use crate::{
@@ -111,12 +111,37 @@ impl Page {
             words::millis(measured.settle_ms)
         );
         self.wrapped("  ", &figures);
+        self.boundaries(&measured.boundaries);
         let widest = scenario.checks.iter().map(|check| check.id.chars().count()).max().unwrap_or(0).min(32);
         for check in &scenario.checks {
             self.check(check, widest);
         }
         for check in &scenario.checks {
             self.findings(check);
+        }
+    }
+
+    /// A line per operation that was struck at its protocol boundaries.
+    fn boundaries(&mut self, all: &[BoundaryStats]) {
+        for stats in all {
+            if let Some(why) = &stats.skipped {
+                self.wrapped("    ", &format!("{}: skipped: {why}", stats.operation));
+                continue;
+            }
+            let sum = |of: fn(&BlowStats) -> u64| words::count(stats.blows.iter().map(of).sum());
+            let line = format!(
+                "{}: {} of {} boundaries, {} of {} blows; {} acknowledged, {} refused, unknown: {} done, {} not done",
+                stats.operation,
+                words::count(stats.covered),
+                words::count(stats.boundaries),
+                sum(|blow| blow.struck),
+                sum(|blow| blow.planned),
+                sum(|blow| blow.acknowledged),
+                sum(|blow| blow.refused),
+                sum(|blow| blow.found_done),
+                sum(|blow| blow.found_not_done)
+            );
+            self.wrapped("    ", &line);
         }
     }
 

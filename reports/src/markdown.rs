@@ -101,8 +101,46 @@ fn scenario_head(scenario: &ScenarioVerdict) -> String {
     for check in scenario.checks.iter().take(60) {
         text.push_str(&check_row(check));
     }
+    text.push_str(&boundaries(scenario));
     if scenario.checks.len() > 60 {
         text.push_str(&format!("\n{} more checks in `verdict.json`\n", scenario.checks.len() - 60));
+    }
+    text
+}
+
+/// A line per operation that was struck at its protocol boundaries, kind and blow.
+fn boundaries(scenario: &ScenarioVerdict) -> String {
+    let all = &scenario.measured.boundaries;
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "\n| operation | boundary | blow | struck | passes | acknowledged | refused | unknown, found done | \
+                    unknown, found not done |\n|---|---|---|---|---:|---:|---:|---:|---:|\n"
+            .to_owned();
+    for stats in all {
+        let name = format!("{} {} of {}", escape(&stats.operation, 40), stats.covered, stats.boundaries);
+        if let Some(why) = &stats.skipped {
+            text.push_str(&format!(
+                "| {} | skipped: {} | | | | | | | |\n",
+                escape(&stats.operation, 40),
+                escape(why, 200)
+            ));
+        }
+        for blow in &stats.blows {
+            let short = blow.struck < blow.planned;
+            text.push_str(&format!(
+                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                escape(&blow.kind, 40),
+                escape(&blow.blow, 40),
+                strong(&format!("{} of {}", blow.struck, blow.planned), short),
+                blow.passes,
+                blow.acknowledged,
+                blow.refused,
+                blow.found_done,
+                blow.found_not_done
+            ));
+        }
     }
     text
 }

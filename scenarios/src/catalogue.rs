@@ -76,6 +76,7 @@ const FILES: &[(&str, &str)] = &[
     ("soak.toml", include_str!("../catalogue/soak.toml")),
     ("lead-offsets.toml", include_str!("../catalogue/lead-offsets.toml")),
     ("wallet-offsets.toml", include_str!("../catalogue/wallet-offsets.toml")),
+    ("crash-every-boundary.toml", include_str!("../catalogue/crash-every-boundary.toml")),
     ("CF-01.toml", include_str!("../critical-flows/CF-01.toml")),
     ("CF-02.toml", include_str!("../critical-flows/CF-02.toml")),
     ("CF-03.toml", include_str!("../critical-flows/CF-03.toml")),

@@ -3,6 +3,7 @@
 //! A workload is a pure function from scenario and seed to a world and one script per user; goose's own
 //! random numbers decide nothing. The only crate that starts goose.
 
+pub mod boundary;
 pub mod catalogue;
 mod draw;
 pub mod driver;

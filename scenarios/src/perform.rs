@@ -1,4 +1,4 @@
-//! Who performs a scenario: goose a workload, the conductor a case, pair after pair whoever searches a distance.
+//! Who performs a scenario: goose a workload, the conductor a case, and each search its own driver.
 
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use overdraft_engine::{
 };
 use overdraft_model::{manifest::Planned, scenario::Workload};
 
-use crate::{driver::GooseDriver, flow::driver::FlowDriver, offsets::driver::OffsetDriver};
+use crate::{
+    boundary::driver::BoundaryDriver, driver::GooseDriver, flow::driver::FlowDriver, offsets::driver::OffsetDriver,
+};
 
 /// Drives any scenario.
 #[derive(Debug, Clone, Copy)]
@@ -17,13 +19,19 @@ pub struct Performer {
     goose: GooseDriver,
     flow: FlowDriver,
     offsets: OffsetDriver,
+    boundary: BoundaryDriver,
 }
 
 impl Performer {
     /// For a run with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { goose: GooseDriver { seed }, flow: FlowDriver { seed }, offsets: OffsetDriver { seed } }
+        Self {
+            goose: GooseDriver { seed },
+            flow: FlowDriver { seed },
+            offsets: OffsetDriver { seed },
+            boundary: BoundaryDriver { seed },
+        }
     }
 }
 
@@ -32,6 +40,7 @@ impl Driver for Performer {
         match planned.scenario.workload {
             Workload::Flow(_) => self.flow.drive(stage, planned),
             Workload::PairOffsets { .. } => self.offsets.drive(stage, planned),
+            Workload::EveryBoundary { .. } => self.boundary.drive(stage, planned),
             _ => self.goose.drive(stage, planned),
         }
     }

@@ -9,7 +9,7 @@ use overdraft_model::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{flow, timetable, workloads};
+use crate::{boundary, flow, timetable, workloads};
 
 /// One step of one user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -90,6 +90,7 @@ pub fn draw(scenario: &Scenario, seed: u64) -> (World, Script) {
         Workload::Market { credits, price, balance } => {
             workloads::market::draw(scenario, seed, *credits, *price, *balance)
         }
+        Workload::EveryBoundary { price, credits, most, .. } => boundary::draw(scenario, seed, *price, *credits, *most),
         Workload::Flow(flow) => flow::draw(scenario, seed, flow),
         Workload::PairOffsets { price, scarce, .. } => workloads::pair_offsets::draw(scenario, seed, *price, *scarce),
         Workload::EmailOutage { price, balance } => workloads::email_outage::draw(scenario, seed, *price, *balance),

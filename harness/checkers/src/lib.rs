@@ -37,6 +37,7 @@ pub mod catalogue;
 mod checks;
 mod clawback;
 mod counted;
+mod coverage;
 mod effects;
 mod judge;
 mod ledger;

@@ -15,7 +15,10 @@ use overdraft_model::{
     verdict::{Bucket, DeliveryStats, ErrorGroup, FaultStats, Measurements, OperationStats, RaceStats},
 };
 
-use crate::offsets::{self, Pairs};
+use crate::{
+    coverage,
+    offsets::{self, Pairs},
+};
 
 /// Slices of the timeline.
 const BUCKETS: u64 = 60;
@@ -115,6 +118,7 @@ pub(crate) fn measure(
         races: races(history),
         offsets: Pairs::of(history).stats(),
         faults: faults(planned, history),
+        boundaries: coverage::stats(history, &planned.world, evidence),
         errors: errors(history),
         memory: evidence.and_then(|evidence| evidence.memory),
         deliveries: evidence.map_or_else(|| deliveries_asked(history), |evidence| deliveries(&evidence.provider)),

@@ -27,6 +27,8 @@ use crate::{
 
 /// More rounds than this are not drawn: each is in memory before anything starts.
 const MOST_ROUNDS: usize = 100_000;
+/// More passes than this are not drawn: each has a buyer and a lead.
+const MOST_PASSES: usize = 2_000;
 /// A round is not over sooner than this, as `--duration` reckons.
 const ROUND_MS: u64 = 250;
 
@@ -238,6 +240,12 @@ fn amounts(workload: &Workload) -> Result<(), String> {
         }
         Workload::Flow(_) => vec![],
         Workload::PairOffsets { price, .. } => vec![("price", *price)],
+        Workload::EveryBoundary { price, credits, most, .. } => {
+            if !(1..=MOST_PASSES).contains(most) {
+                return Err(format!("workload.most: {most} is not between 1 and {MOST_PASSES}"));
+            }
+            vec![("price", *price), ("credits", *credits)]
+        }
         Workload::WebhookStorm { credits, price } => vec![("credits", *credits), ("price", *price)],
         Workload::Market { credits, price, balance } => {
             vec![("credits", *credits), ("price", *price), ("balance", *balance)]
@@ -268,6 +276,8 @@ fn needs(workload: &Workload) -> Vec<Need<'_>> {
             needs.push(Need::Webhook);
             needs
         }
+        // What is not mapped is left out, and said to be.
+        Workload::EveryBoundary { .. } => vec![],
         Workload::Flow(flow) => flow::needs(flow),
     }
 }

@@ -38,4 +38,5 @@ pub mod store;
 pub mod values;
 pub mod webhooks;
 
+pub use overdraft_faults as faults;
 pub use overdraft_model::fill;

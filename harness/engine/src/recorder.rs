@@ -177,7 +177,9 @@ impl Recorder {
             | Body::Race { .. }
             | Body::Step { .. }
             | Body::Act { .. }
-            | Body::Health { .. } => {}
+            | Body::Health { .. }
+            | Body::Counted { .. }
+            | Body::Struck(_) => {}
         }
         self.send(self.clock.ns(), body).await
     }

@@ -49,6 +49,31 @@ pub async fn until_quiet(stage: &Stage, limit: Duration) -> Result<Settled, Sett
     wait_until_quiet(stage, &mut session, limit).await
 }
 
+/// A session that asks, now and then, what the target has not done yet.
+#[derive(Debug)]
+pub struct Lookout(PgConnection);
+
+impl Lookout {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be reached.
+    pub async fn open(stage: &Stage) -> Result<Self, SettleError> {
+        let session = &stage.target.evidence.session;
+        Ok(Self(provision::open_session(&stage.database_url, session, "evidence.session").await?))
+    }
+
+    /// How much is outstanding at the target; none if its file does not map how to ask.
+    ///
+    /// # Errors
+    /// Fails if the target file's query fails.
+    pub async fn outstanding(&mut self, stage: &Stage) -> Result<Option<u64>, SettleError> {
+        let mut outstanding = BTreeMap::new();
+        at_the_target(stage, &mut self.0, &mut outstanding).await?;
+        Ok(stage.target.evidence.outstanding.is_some().then(|| outstanding.values().sum()))
+    }
+}
+
 /// Waits until provider and target have nothing outstanding, or the limit passes.
 ///
 /// # Errors
@@ -83,6 +108,15 @@ async fn outstanding(stage: &Stage, session: &mut PgConnection) -> Result<BTreeM
     if deliveries > 0 && stage.target.webhook.is_some() {
         outstanding.insert("webhook deliveries not acknowledged".to_owned(), deliveries);
     }
+    at_the_target(stage, session, &mut outstanding).await?;
+    Ok(outstanding)
+}
+
+async fn at_the_target(
+    stage: &Stage,
+    session: &mut PgConnection,
+    outstanding: &mut BTreeMap<String, u64>,
+) -> Result<(), SettleError> {
     if let Some(query) = &stage.target.evidence.outstanding {
         let rows =
             sqlx::query(AssertSqlSafe(query.clone())).fetch_all(session).await.map_err(SettleError::Outstanding)?;
@@ -94,7 +128,7 @@ async fn outstanding(stage: &Stage, session: &mut PgConnection) -> Result<BTreeM
             }
         }
     }
-    Ok(outstanding)
+    Ok(())
 }
 
 fn ms(duration: Duration) -> u64 {

@@ -157,9 +157,23 @@ impl Process {
         if operation.mapping().is_none() {
             return self.at_the_provider(operation, intended).await;
         }
+        let (instance, url) = self.next_instance();
+        self.ask_at(operation, instance, &url).await
+    }
+
+    /// Asks a certain instance, at the address under which it is to be reached.
+    ///
+    /// # Errors
+    /// As [`Process::call`].
+    pub async fn ask_at(
+        &mut self,
+        operation: Operation,
+        instance: usize,
+        url: &str,
+    ) -> Result<(u64, Told), StageError> {
+        let intended = self.stage.recorder.clock().ns();
         let stage = Arc::clone(&self.stage);
-        let (instance, base_url) = self.next_instance();
-        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, &base_url)?;
+        let (map, request) = http::request_for(&stage.target, &stage.world, &operation, url)?;
         let op = stage.recorder.invoke(self.number, intended, operation).await?;
         let told = http::send(&self.client, &request, map, instance, stage.answer_within()).await;
         self.finish(op, told).await

@@ -59,12 +59,29 @@ pub async fn deliver(
     client: &reqwest::Client,
     outgoing: Outgoing,
 ) -> Result<Option<u64>, RecorderError> {
-    let Some((instance, request)) = request(stage, &outgoing) else { return Ok(None) };
+    let (instance, url) = in_turn(stage, &outgoing);
+    let delivered = deliver_at(stage, client, outgoing, instance, &url).await?;
+    Ok(delivered.map(|(op, _)| op))
+}
+
+/// The same to a certain instance, at the address under which it is to be reached; and what was answered.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn deliver_at(
+    stage: &Stage,
+    client: &reqwest::Client,
+    outgoing: Outgoing,
+    instance: usize,
+    url: &str,
+) -> Result<Option<(u64, Told)>, RecorderError> {
+    let Some(request) = request(stage, &outgoing, url) else { return Ok(None) };
     let recorder = &stage.recorder;
     let op = recorder.invoke(recorder.new_process(), recorder.clock().ns(), operation(&outgoing)).await?;
     let within = stage.target.service.answer_within.duration();
     let told = http::send(client, &request, &any(), instance, within).await;
-    land(stage, &outgoing, op, told).await.map(Some)
+    land(stage, &outgoing, op, told.clone()).await?;
+    Ok(Some((op, told)))
 }
 
 /// Posts all of these at the same instant.
@@ -77,7 +94,8 @@ pub async fn deliver_at_once(stage: &Arc<Stage>, name: &str, all: Vec<Outgoing>)
     let posts = all.into_iter().map(|outgoing| {
         let rendezvous = &rendezvous;
         async move {
-            let Some((instance, request)) = request(stage, &outgoing) else { return Ok(None) };
+            let (instance, url) = in_turn(stage, &outgoing);
+            let Some(request) = request(stage, &outgoing, &url) else { return Ok(None) };
             let Some(ready) = rendezvous.get_ready(&request, &stage.stop).await else { return Ok(None) };
             let recorder = &stage.recorder;
             let op = recorder.invoke(recorder.new_process(), recorder.clock().ns(), operation(&outgoing)).await?;
@@ -91,9 +109,13 @@ pub async fn deliver_at_once(stage: &Arc<Stage>, name: &str, all: Vec<Outgoing>)
     Ok(try_join_all(posts).await?.into_iter().flatten().collect())
 }
 
-fn request(stage: &Stage, outgoing: &Outgoing) -> Option<(usize, Request)> {
+/// The instance whose turn it is, and where it answers.
+fn in_turn(stage: &Stage, outgoing: &Outgoing) -> (usize, String) {
+    stage.instance(usize::try_from(outgoing.id).unwrap_or(0))
+}
+
+fn request(stage: &Stage, outgoing: &Outgoing, base_url: &str) -> Option<Request> {
     let webhook = stage.target.webhook.as_ref()?;
-    let (instance, base_url) = stage.instance(usize::try_from(outgoing.id).unwrap_or(0));
     let mut headers = vec![
         ("content-type".to_owned(), "application/json; charset=utf-8".to_owned()),
         ("user-agent".to_owned(), "Stripe/1.0 (+https://stripe.com/docs/webhooks)".to_owned()),
@@ -102,7 +124,7 @@ fn request(stage: &Stage, outgoing: &Outgoing) -> Option<(usize, Request)> {
         headers.push(("stripe-signature".to_owned(), signature));
     }
     let url = format!("{base_url}{}", webhook.path);
-    Some((instance, Request { method: reqwest::Method::POST, url, headers, body: Some(outgoing.body.to_vec()) }))
+    Some(Request { method: reqwest::Method::POST, url, headers, body: Some(outgoing.body.to_vec()) })
 }
 
 fn operation(outgoing: &Outgoing) -> Operation {

@@ -16,11 +16,13 @@
 //! | [`tcp`] | a proxy with Toxiproxy's toxics |
 //! | [`postgres`] | a proxy that knows statements, and strikes them |
 //! | [`database`] | terminated backends, used up connections, held locks |
+//! | [`calls`] | requests to a provider, one by one, and a blow at the n-th |
 //! | [`guard`] | what keeps a fault in place |
 
 // The provider's objects are written out in full, and `json!` recurses once per token.
 #![recursion_limit = "256"]
 
+pub mod calls;
 pub mod database;
 mod draw;
 pub mod email;

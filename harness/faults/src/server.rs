@@ -12,7 +12,7 @@ use std::{
 
 use wiremock::{Match, Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use crate::guard::locked;
+use crate::{calls::Calls, guard::locked};
 
 /// What a request is met with.
 pub(crate) enum Reply {
@@ -26,6 +26,9 @@ pub(crate) enum Reply {
 pub(crate) trait Service: Send + Sync + 'static {
     /// Does what the request asks and replies.
     fn reply(&self, request: &Request) -> Reply;
+
+    /// Its requests, one by one.
+    fn calls(&self) -> &Calls;
 }
 
 struct Worker<S> {
@@ -35,7 +38,7 @@ struct Worker<S> {
 
 impl<S: Service> Match for Worker<S> {
     fn matches(&self, request: &Request) -> bool {
-        match self.service.reply(request) {
+        match self.service.calls().meet(request, || self.service.reply(request)) {
             Reply::Lost => true,
             Reply::Answer(answer) => {
                 *locked(&self.answer) = Some(answer);

@@ -53,6 +53,13 @@ pub fn history(events: &[Event]) -> String {
             Body::Act { what } => {
                 map.keywords("info", ":nemesis", "act").value(&Value::String(what.clone()));
             }
+            Body::Counted { operation, boundaries, skipped } => {
+                map.keywords("info", ":overdraft", "counted").value(&json(boundaries));
+                map.entry("operation", &json(operation)).entry("skipped", &json(skipped));
+            }
+            Body::Struck(struck) => {
+                map.keywords("info", ":nemesis", "struck").value(&json(struck));
+            }
             Body::Inject { fault, what } => {
                 map.keywords("info", ":nemesis", "inject").value(&json(what)).entry("fault", &json(fault));
             }

@@ -14,6 +14,7 @@
 //! | [`promises`] | what a target promises beyond the checks: limits, orders of statuses, invariants |
 //! | [`scenario`] | the scenario file: workload, load, faults, thresholds |
 //! | [`fault`] | the faults that a timetable may name |
+//! | [`boundary`] | protocol boundaries of an operation, and what is done there |
 //! | [`manifest`] | what a run was made of: seed, plan, world, versions |
 //! | [`tenancy`] | what a prober of tenant isolation is told, tried and found |
 //! | [`verdict`] | verdicts, findings, measurements: what the reports print |
@@ -24,6 +25,7 @@
 //! | [`edn`] | a history for Jepsen's tools |
 //! | [`codec`] | JSON lines and TOML, with errors that name the place |
 
+pub mod boundary;
 pub mod codec;
 pub mod edn;
 pub mod evidence;

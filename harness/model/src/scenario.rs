@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    boundary::Bounded,
     fault::{Fault, Window, timetable::Random, toxic::Between},
     flow::Flow,
     span::Span,
@@ -98,6 +99,22 @@ pub enum Workload {
         /// Starting balance of each buyer.
         balance: i64,
     },
+    /// Five operations, each struck at each of its protocol boundaries in turn, with fresh data each time.
+    EveryBoundary {
+        /// Credits that a lead costs, and the balance with which its buyer begins.
+        price: i64,
+        /// Credits bought per order.
+        credits: i64,
+        /// Passes at most, dry ones included: for each a buyer and a lead are made.
+        most: usize,
+        /// The type of the event by which the target learns that a session was paid.
+        paid_event: String,
+        /// The type of the event by which it learns of a refund.
+        refund_event: String,
+        /// Which operations.
+        #[serde(default = "all_operations")]
+        operations: Vec<Bounded>,
+    },
     /// Customers buy leads while confirmations have to be sent.
     EmailOutage {
         /// Credits that a lead costs.
@@ -147,7 +164,11 @@ impl Scenario {
     #[must_use]
     pub fn strikes_the_database(&self) -> bool {
         let planned = self.planned_faults().into_iter().any(|fault| matches!(fault, Fault::Statement(_)));
-        planned || matches!(&self.workload, Workload::Flow(flow) if flow.cuts_statements())
+        planned
+            || match &self.workload {
+                Workload::Flow(flow) => flow.cuts_statements(),
+                workload => matches!(workload, Workload::EveryBoundary { .. }),
+            }
     }
 }
 
@@ -164,8 +185,13 @@ impl Workload {
             Self::Flow(_) => "flow",
             Self::Market { .. } => "market",
             Self::PairOffsets { .. } => "pair-offsets",
+            Self::EveryBoundary { .. } => "every-boundary",
         }
     }
+}
+
+fn all_operations() -> Vec<Bounded> {
+    Bounded::ALL.to_vec()
 }
 
 const fn twenty_seconds() -> Span {

@@ -213,6 +213,9 @@ pub struct Measurements {
     pub errors: Vec<ErrorGroup>,
     /// Webhook deliveries: authentic, repeated, forged.
     pub deliveries: DeliveryStats,
+    /// Protocol boundaries of operations, and what struck them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boundaries: Vec<BoundaryStats>,
     /// Peak memory; none where it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
@@ -310,6 +313,45 @@ pub struct FaultStats {
     /// The longest time from healing until the instances were ready, in milliseconds; none if that was not seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_ms: Option<u64>,
+}
+
+/// One operation that was struck at its protocol boundaries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct BoundaryStats {
+    /// Its name.
+    pub operation: String,
+    /// Why it was left out, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// Boundaries counted.
+    pub boundaries: u64,
+    /// Boundaries at which all that was planned was struck.
+    pub covered: u64,
+    /// By kind of boundary and by what was done there.
+    pub blows: Vec<BlowStats>,
+}
+
+/// What was done at the boundaries of one kind, by one blow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct BlowStats {
+    /// `statement`, `commit`, `provider-call` or `answer`.
+    pub kind: String,
+    /// `kill-before`, `kill-after`, `reset-before` or `lose-answer`.
+    pub blow: String,
+    /// How many of them were to be struck so.
+    pub planned: u64,
+    /// How many were.
+    pub struck: u64,
+    /// Passes in which they were: more than one per boundary where a client may ask again or go away.
+    pub passes: u64,
+    /// Passes that ended with an acknowledgement.
+    pub acknowledged: u64,
+    /// Passes that ended with a refusal.
+    pub refused: u64,
+    /// Passes whose client was not told, and which the evidence shows to have happened.
+    pub found_done: u64,
+    /// Passes whose client was not told, and which the evidence shows not to have happened.
+    pub found_not_done: u64,
 }
 
 /// Answers that were not ok, alike.

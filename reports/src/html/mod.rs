@@ -3,6 +3,7 @@
 //! No script, no font, no picture and no link leads out of it. It follows the reader's light or dark
 //! preference, prints, and stays below 2 MiB: what does not fit is counted and pointed to.
 
+mod boundaries;
 mod change;
 mod charts;
 mod checks;

@@ -19,6 +19,7 @@ pub fn section(number: usize, measured: &Measurements, budget: &mut Budget) -> M
         operations(&measured.by_operation, measured.drive_ms),
         races(&measured.races),
         offsets(&measured.offsets),
+        super::boundaries::section(&measured.boundaries),
         faults(&measured.faults),
         errors(&measured.errors),
     ];

@@ -271,6 +271,19 @@ fn operation(name: &str, ok: u64, fail: u64, info: u64, p50_us: u64) -> Operatio
     }
 }
 
+fn blow(kind: &str, blow: &str, planned: u64, struck: u64) -> BlowStats {
+    BlowStats {
+        kind: kind.into(),
+        blow: blow.into(),
+        planned,
+        struck,
+        passes: struck * 2,
+        acknowledged: struck,
+        found_done: struck,
+        ..BlowStats::default()
+    }
+}
+
 fn measured() -> Measurements {
     Measurements {
         operations: 5_118,
@@ -305,6 +318,24 @@ fn measured() -> Measurements {
             fault("stripe-loses-answers", Some(7_000), Some(13_000), 12),
             fault("email-down", Some(9_000), Some(13_000), 0),
             fault("stripe-errors", None, None, 0),
+        ],
+        boundaries: vec![
+            BoundaryStats {
+                operation: "purchase".into(),
+                skipped: None,
+                boundaries: 5,
+                covered: 4,
+                blows: vec![
+                    blow("statement", "kill-before", 3, 3),
+                    blow("commit", "lose-answer", 1, 1),
+                    blow("answer", "lose-answer", 1, 0),
+                ],
+            },
+            BoundaryStats {
+                operation: "refund".into(),
+                skipped: Some(format!("[actions.refund] is not mapped {HOSTILE}")),
+                ..BoundaryStats::default()
+            },
         ],
         errors: vec![
             ErrorGroup {

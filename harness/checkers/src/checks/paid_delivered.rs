@@ -30,6 +30,7 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
     emails(case, &letters, &mut trial);
     events(case, &letters, &undelivered, &mut trial);
     quiet(case, &letters, &mut trial);
+    quiet_after_blows(case, &mut trial);
     trial
 }
 
@@ -292,6 +293,20 @@ fn quiet(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
     for ((kind, state), jobs) in &left {
         let summary = format!("{} of kind {kind} left over in state {state}", counted(jobs.len(), "job"));
         trial.found(|| Tale::new(case.history, summary).rows(jobs.iter().map(|job| rows::job(job))).end());
+    }
+}
+
+/// After each blow at a boundary the target came to rest, before it was struck again.
+fn quiet_after_blows(case: &Case<'_>, trial: &mut Trial) {
+    let passes = case.history.struck.iter().filter(|pass| pass.struck);
+    trial.saw(passes.clone().count());
+    for pass in passes.filter(|pass| !pass.quiet) {
+        let summary = format!(
+            "stuck: {} ms after {} at {} {} of {} something was still outstanding",
+            pass.took_ms, pass.blow, pass.kind, pass.what, pass.operation
+        );
+        let calls = pass.operations.iter().filter_map(|op| case.call(*op));
+        trial.found(|| Tale::new(case.history, summary).calls(calls).end());
     }
 }
 

@@ -16,7 +16,7 @@ use overdraft_model::{
 
 use crate::{
     case::Case,
-    measure,
+    coverage, measure,
     offsets::Pairs,
     story::Tale,
     trial::Trial,
@@ -32,6 +32,7 @@ pub(crate) fn check<'v>(case: &Case<'_>, verdicts: impl Iterator<Item = &'v Chec
     concurrency(case, &mut trial);
     races(case, &mut trial);
     faults(case, &mut trial);
+    boundaries(case, &mut trial);
     proofs(case, verdicts.collect(), &mut trial);
     trial
 }
@@ -73,6 +74,8 @@ const fn kinds(workload: &Workload) -> &'static [&'static str] {
         Workload::WebhookStorm { .. } | Workload::Market { .. } => {
             &["buy-credits", "pay", "deliver-webhook", "purchase"]
         }
+        // What it struck says whether it was done.
+        Workload::EveryBoundary { .. } => &[],
         // Each of its steps says what it expects.
         Workload::Flow(_) => &[],
     }
@@ -81,7 +84,7 @@ const fn kinds(workload: &Workload) -> &'static [&'static str] {
 /// Enough was in flight at once: a quarter of the users, at least 2, at most 16. On a market day everybody takes
 /// their time, so that two are enough.
 fn concurrency(case: &Case<'_>, trial: &mut Trial) {
-    if matches!(case.planned.scenario.workload, Workload::Flow(_)) {
+    if matches!(case.planned.scenario.workload, Workload::Flow(_) | Workload::EveryBoundary { .. }) {
         return;
     }
     let users = case.planned.scenario.load.users as u64;
@@ -114,7 +117,10 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
         | Workload::DoubleClick { .. }
         | Workload::PairOffsets { .. } => true,
         Workload::Flow(flow) => flow.when.iter().any(|step| matches!(step.action, Action::Race { loose: false, .. })),
-        Workload::WebhookStorm { .. } | Workload::EmailOutage { .. } | Workload::Market { .. } => false,
+        Workload::WebhookStorm { .. }
+        | Workload::EmailOutage { .. }
+        | Workload::Market { .. }
+        | Workload::EveryBoundary { .. } => false,
     };
     if races.is_empty() {
         if needs {
@@ -181,6 +187,36 @@ fn faults(case: &Case<'_>, trial: &mut Trial) {
     }
     if !planned.is_empty() {
         trial.fact(format!("{} planned", counted(planned.len(), "fault")));
+    }
+}
+
+/// Each boundary that was counted was struck, by each blow that makes sense there. An operation that the target does
+/// not map is told; one that was neither counted nor left out is a reason, as is a run that counted nothing.
+fn boundaries(case: &Case<'_>, trial: &mut Trial) {
+    let Workload::EveryBoundary { operations, .. } = &case.planned.scenario.workload else { return };
+    let all = coverage::of(case.history);
+    for operation in &all {
+        let name = operation.operation.name();
+        if let Some(why) = &operation.skipped {
+            trial.fact(format!("{name} skipped: {why}"));
+            continue;
+        }
+        let (struck, planned) = (operation.struck(), operation.planned());
+        trial.saw(struck);
+        trial.fact(format!("{name}: {struck} of {planned} blows at {}", counted(operation.boundaries, "boundary")));
+        if operation.boundaries == 0 {
+            reason(case, trial, format!("{name}: no boundary was counted"));
+        } else if struck < planned {
+            let missed = operation.cells.iter().filter(|cell| !cell.struck);
+            let missed = listed(missed.map(|cell| format!("{} at {} {}", cell.blow, cell.kind, cell.what)), 3);
+            reason(case, trial, format!("{name}: {struck} of {planned} blows were struck, not {missed}"));
+        }
+    }
+    if all.iter().all(|operation| operation.skipped.is_some()) {
+        reason(case, trial, "not one operation could be struck at its boundaries");
+    }
+    for operation in operations.iter().filter(|asked| all.iter().all(|counted| counted.operation != **asked)) {
+        reason(case, trial, format!("{operation}: its boundaries were never counted"));
     }
 }
 

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod audit;
+mod boundaries;
 mod defect;
 mod formats;
 mod given_server;

@@ -14,6 +14,7 @@ use super::{
     message::{Invalid, Message},
 };
 use crate::{
+    calls::Calls,
     draw::Draw,
     guard::{Active, locked},
     server::{Reply, Service},
@@ -23,6 +24,10 @@ use crate::{
 const LONGEST_KEY: usize = 256;
 
 impl Service for Room {
+    fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     fn reply(&self, request: &Request) -> Reply {
         let mut sink = locked(&self.sink);
         match (request.method.as_str(), request.url.path()) {

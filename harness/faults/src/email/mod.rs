@@ -23,6 +23,7 @@ use wiremock::MockServer;
 
 use self::fates::Flaky;
 use crate::{
+    calls::Calls,
     guard::{Guard, Slot, locked},
     server,
 };
@@ -36,6 +37,7 @@ struct Room {
     rule: EmailRule,
     down: Slot<()>,
     flaky: Slot<Flaky>,
+    calls: Calls,
     sink: Mutex<Sink>,
 }
 
@@ -103,8 +105,8 @@ impl std::fmt::Debug for EmailSim {
 impl EmailSim {
     /// Starts on a free loopback port.
     pub async fn start(seed: u64, rule: EmailRule) -> Self {
-        let (down, flaky, sink) = (Slot::default(), Slot::default(), Mutex::default());
-        let room = Arc::new(Room { seed, rule, down, flaky, sink });
+        let (down, flaky, calls, sink) = (Slot::default(), Slot::default(), Calls::default(), Mutex::default());
+        let room = Arc::new(Room { seed, rule, down, flaky, calls, sink });
         let server = Arc::new(server::serve(Arc::clone(&room)).await);
         Self { room, server }
     }
@@ -119,6 +121,12 @@ impl EmailSim {
     #[must_use]
     pub fn alert_url(&self) -> String {
         format!("{}{ALERTS}", self.server.uri())
+    }
+
+    /// The requests to it and to the alert hook, one by one.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.room.calls
     }
 
     /// What was accepted, what was refused, which alerts came, each in order.

@@ -49,9 +49,14 @@ impl Backend<'_> {
                         Onward::Drop => {}
                         Onward::Replace(other) => self.client.write_all(&other).await?,
                         Onward::Withhold => self.withheld.extend_from_slice(&message),
-                        Onward::Executed(strike) => {
+                        Onward::Executed(strike, rows) => {
                             self.withheld.extend_from_slice(&message);
-                            self.strike(&strike).await?;
+                            if strike.waits() && !strike.strikes(rows) {
+                                let withheld = self.withheld.split();
+                                self.client.write_all(&withheld).await?;
+                            } else {
+                                self.strike(&strike).await?;
+                            }
                         }
                     }
                 }
@@ -88,7 +93,14 @@ impl Backend<'_> {
                 break;
             }
             if !row {
-                match session.answered(head.kind, &rest[5..head.total]) {
+                let onward = session.answered(head.kind, &rest[5..head.total]);
+                if head.kind == b'C' {
+                    session
+                        .take_executed()
+                        .into_iter()
+                        .for_each(|(ticket, rows)| self.line.rules.executed(ticket, rows));
+                }
+                match onward {
                     Onward::Pass => {}
                     onward => return Ok((at, Then::Turn(head.total, onward))),
                 }

@@ -91,7 +91,10 @@ impl Frontend<'_> {
             let body = &rest[5..head.total];
             if let Some(statement) = session.executes(head.kind, body) {
                 let failed = session.has_failed_db_tx();
-                let strikes = self.line.rules.strikes(self.line.number, session.application(), &statement, failed);
+                let (application, previous) = (session.application(), session.previous());
+                let (ticket, strikes) =
+                    self.line.rules.strikes(self.line.number, application, previous, &statement, failed);
+                session.executing(statement, ticket);
                 if !strikes.is_empty() {
                     return Ok((at, Then::Struck(head, strikes)));
                 }

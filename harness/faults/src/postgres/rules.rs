@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use overdraft_model::fault::statement::{BoundaryKind, StatementAction, StatementFault};
@@ -34,6 +34,20 @@ pub struct Boundary {
     pub statement: Arc<str>,
     /// Whether it commits a db_tx that was opened before.
     pub kind: BoundaryKind,
+    /// The statement before it on the same connection; empty for the first.
+    pub previous: Arc<str>,
+    /// When it went by.
+    pub at: Instant,
+    /// How many rows it returned or changed; none as long as it has not been executed.
+    pub rows: Option<u64>,
+}
+
+/// Names a boundary in the record, so that what it came to can be noted there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// The mark since which it counts.
+    mark: u64,
+    index: u64,
 }
 
 /// A fault in place.
@@ -42,6 +56,7 @@ pub(super) struct Rule {
     /// `matching` in small letters.
     matching: Option<String>,
     pattern: Option<Regex>,
+    follows: Option<Regex>,
     fitted: AtomicU32,
     struck: AtomicU32,
     told: watch::Sender<Option<Boundary>>,
@@ -57,6 +72,16 @@ pub(super) struct Strike {
 impl Strike {
     pub(super) fn action(&self) -> &StatementAction {
         &self.rule.value().fault.action
+    }
+
+    /// Whether it waits for what the statement comes to.
+    pub(super) fn waits(&self) -> bool {
+        self.rule.value().fault.effective
+    }
+
+    /// Whether one that waited strikes a statement that came to so many rows.
+    pub(super) fn strikes(&self, rows: u64) -> bool {
+        rows > 0 && self.rule.value().claims()
     }
 
     /// Counts the effect and wakes whoever waits for it.
@@ -79,6 +104,7 @@ impl Strikes {
 
 #[derive(Default)]
 struct Record {
+    marks: u64,
     next: u64,
     open: bool,
     boundaries: Vec<Boundary>,
@@ -104,6 +130,7 @@ impl Rules {
         let guard = self.row.put(Rule {
             matching: fault.matching.as_ref().map(|text| text.to_ascii_lowercase()),
             pattern: fault.pattern.as_deref().map(Regex::new).transpose()?,
+            follows: fault.follows.as_deref().map(Regex::new).transpose()?,
             fitted: AtomicU32::new(0),
             struck: AtomicU32::new(0),
             told,
@@ -119,7 +146,8 @@ impl Rules {
 
     /// Begins a new record; indices begin at 0 again.
     pub(super) fn mark(&self) {
-        *locked(&self.record) = Record { open: true, ..Record::default() };
+        let mut record = locked(&self.record);
+        *record = Record { open: true, marks: record.marks + 1, ..Record::default() };
     }
 
     /// Ends the record and returns it.
@@ -134,6 +162,19 @@ impl Rules {
         locked(&self.record).boundaries.clone()
     }
 
+    /// Notes what a statement came to. A simple query may hold several: their rows add up.
+    pub(super) fn executed(&self, ticket: Ticket, rows: u64) {
+        let mut record = locked(&self.record);
+        if record.marks != ticket.mark {
+            return;
+        }
+        // Where the record is complete, places and numbers agree.
+        let at = usize::try_from(ticket.index).unwrap_or(usize::MAX);
+        if let Some(boundary) = record.boundaries.get_mut(at) {
+            boundary.rows = Some(boundary.rows.unwrap_or(0) + rows);
+        }
+    }
+
     /// Takes note of a statement that is about to reach the server, and finds what strikes it, in the order of
     /// injection. After a fault that keeps it from the server no other is asked. In a db_tx that has failed
     /// already (`failed`) no error is put in a statement's place: there the server answers errors by itself.
@@ -141,20 +182,22 @@ impl Rules {
         &self,
         connection: u64,
         application: &Arc<str>,
+        previous: &Arc<str>,
         statement: &Arc<str>,
         failed: bool,
-    ) -> Vec<Strike> {
-        let boundary = {
+    ) -> (Ticket, Vec<Strike>) {
+        let (ticket, boundary) = {
             let mut record = locked(&self.record);
             let index = record.next;
             record.next += 1;
             let kind = kind(statement);
-            let (application, statement) = (Arc::clone(application), Arc::clone(statement));
-            let boundary = Boundary { index, connection, application, statement, kind };
+            let (application, previous) = (Arc::clone(application), Arc::clone(previous));
+            let (statement, at) = (Arc::clone(statement), Instant::now());
+            let boundary = Boundary { index, connection, application, statement, kind, previous, at, rows: None };
             if record.open && record.boundaries.len() < MOST_BOUNDARIES {
                 record.boundaries.push(boundary.clone());
             }
-            boundary
+            (Ticket { mark: record.marks, index }, boundary)
         };
         let mut strikes = Vec::new();
         for rule in self.row.all() {
@@ -169,21 +212,26 @@ impl Rules {
                 break;
             }
         }
-        strikes
+        (ticket, strikes)
     }
 }
 
 impl Rule {
+    /// Whether it strikes this statement, or, where it depends on what the statement comes to, may strike it.
     fn strikes(&self, boundary: &Boundary) -> bool {
         let fault = &self.fault;
         let fits = fault.only.is_none_or(|kind| kind == boundary.kind)
             && fault.at_boundary.is_none_or(|index| index == boundary.index)
             && fault.application.as_deref().is_none_or(|name| name == &*boundary.application)
             && self.matching.as_ref().is_none_or(|text| boundary.statement.to_ascii_lowercase().contains(text))
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&boundary.statement));
-        if !fits {
-            return false;
-        }
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&boundary.statement))
+            && self.follows.as_ref().is_none_or(|pattern| pattern.is_match(&boundary.previous));
+        fits && (fault.effective || self.claims())
+    }
+
+    /// Claims one of the strikes that are left, after those that are skipped.
+    fn claims(&self) -> bool {
+        let fault = &self.fault;
         let more = |n: u32| n.checked_add(1);
         if self.fitted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok_and(|before| before < fault.skip) {
             return false;
@@ -221,7 +269,7 @@ mod tests {
     use super::*;
 
     fn ask(rules: &Rules, application: &str, statement: &str, failed: bool) -> usize {
-        rules.strikes(3, &application.into(), &statement.into(), failed).len()
+        rules.strikes(3, &application.into(), &"BEGIN".into(), &statement.into(), failed).1.len()
     }
 
     fn cut() -> StatementFault {
@@ -244,6 +292,8 @@ mod tests {
         assert!(strikes(commit.clone(), " commit;") && strikes(commit.clone(), "END") && !strikes(commit, "COMMITTED"));
         let application = |name: &str| StatementFault { application: Some(name.into()), ..cut() };
         assert!(strikes(application("shop"), "x") && !strikes(application("sho"), "x"));
+        let follows = |text: &str| StatementFault { follows: Some(text.into()), ..cut() };
+        assert!(strikes(follows("^BEGIN$"), "x") && !strikes(follows("SELECT"), "x"));
         rules.mark();
         assert!(!strikes(StatementFault { at_boundary: Some(1), ..cut() }, "x"), "that was the first");
         assert!(strikes(StatementFault { at_boundary: Some(1), ..cut() }, "x"));
@@ -284,6 +334,38 @@ mod tests {
         }
         let pattern = StatementFault { pattern: Some("(".into()), ..cut() };
         assert!(matches!(rules.put(pattern), Err(ProxyError::Pattern(_))));
+    }
+
+    #[test]
+    fn one_that_depends_on_rows_claims_only_where_there_are_some() {
+        let rules = Rules::default();
+        let (_guard, _) =
+            rules.put(StatementFault { effective: true, skip: 1, times: Some(1), ..cut_after() }).unwrap();
+        let struck: Vec<bool> = [0, 2, 0, 1, 1]
+            .map(|rows| {
+                let strikes = rules.strikes(3, &"".into(), &"".into(), &"x".into(), false).1;
+                strikes[0].waits() && strikes[0].strikes(rows)
+            })
+            .into();
+        assert_eq!(struck, [false, false, false, true, false]);
+    }
+
+    fn cut_after() -> StatementFault {
+        StatementFault::every(StatementAction::CutAfter {})
+    }
+
+    #[test]
+    fn what_a_statement_came_to_is_noted_until_the_next_mark() {
+        let rules = Rules::default();
+        rules.mark();
+        let ticket = rules.strikes(3, &"".into(), &"".into(), &"x".into(), false).0;
+        rules.executed(ticket, 1);
+        rules.executed(ticket, 2);
+        assert_eq!(rules.boundaries()[0].rows, Some(3));
+        rules.mark();
+        ask(&rules, "", "y", false);
+        rules.executed(ticket, 9);
+        assert_eq!(rules.boundaries()[0].rows, None);
     }
 
     #[test]

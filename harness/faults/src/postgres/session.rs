@@ -11,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{protocol::text, rules::Strike};
+use super::{
+    protocol::text,
+    rules::{Strike, Ticket},
+};
 
 /// A message of the client that the server reacts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(super) enum Fate {
 struct Awaited {
     asked: Asked,
     fate: Fate,
+    /// The boundary that it executes.
+    ticket: Option<Ticket>,
 }
 
 /// What becomes of one message of the server.
@@ -59,8 +64,8 @@ pub(super) enum Onward {
     Replace(Bytes),
     /// It is kept until it is known that the statement was executed.
     Withhold,
-    /// It is kept, and the statement was executed.
-    Executed(Strike),
+    /// It is kept, and the statement was executed: so many rows.
+    Executed(Strike, u64),
 }
 
 /// One session.
@@ -74,6 +79,14 @@ pub(super) struct Session {
     failed: bool,
     copying_in: bool,
     withheld: Option<Strike>,
+    /// Rows of the statement whose answer is withheld.
+    withheld_rows: u64,
+    /// The last statement.
+    previous: Arc<str>,
+    /// The boundary that the next message executes.
+    coming: Option<Ticket>,
+    /// Boundaries that were executed, with their rows.
+    executed: Vec<(Ticket, u64)>,
 }
 
 impl Session {
@@ -87,11 +100,30 @@ impl Session {
             failed: false,
             copying_in: false,
             withheld: None,
+            withheld_rows: 0,
+            previous: "".into(),
+            coming: None,
+            executed: Vec::new(),
         }
     }
 
     pub(super) const fn application(&self) -> &Arc<str> {
         &self.application
+    }
+
+    pub(super) const fn previous(&self) -> &Arc<str> {
+        &self.previous
+    }
+
+    /// This statement is executed by the message that is sent next.
+    pub(super) fn executing(&mut self, statement: Arc<str>, ticket: Ticket) {
+        self.previous = statement;
+        self.coming = Some(ticket);
+    }
+
+    /// What was executed since this was asked.
+    pub(super) fn take_executed(&mut self) -> Vec<(Ticket, u64)> {
+        std::mem::take(&mut self.executed)
     }
 
     /// Whether its db_tx had failed when the server last said.
@@ -152,7 +184,9 @@ impl Session {
             }
             _ => return,
         };
-        self.awaited.push_back(Awaited { asked, fate });
+        let executes = matches!(asked, Asked::Query | Asked::Execute);
+        let ticket = if executes { self.coming.take() } else { None };
+        self.awaited.push_back(Awaited { asked, fate, ticket });
     }
 
     /// The server's message has come: what becomes of it.
@@ -178,9 +212,17 @@ impl Session {
                 Fate::Pass => {}
                 Fate::Own | Fate::Error(_) => onward = Onward::Drop,
                 Fate::Withhold(strike) => {
-                    self.withheld.get_or_insert_with(|| strike.clone());
+                    if self.withheld.is_none() {
+                        self.withheld = Some(strike.clone());
+                        self.withheld_rows = 0;
+                    }
                     front.fate = Fate::Pass;
                 }
+            }
+            if kind == b'C' {
+                let rows = rows(body);
+                self.withheld_rows += rows;
+                self.executed.extend(front.ticket.map(|ticket| (ticket, rows)));
             }
         }
         if kind == b'E' && matches!(onward, Onward::Drop) {
@@ -201,7 +243,7 @@ impl Session {
         // asked for the answer by a Flush alone, it has no right to more than to have been executed.
         let asked = |what| self.awaited.iter().any(|awaited| awaited.asked == what);
         if kind == b'Z' || (executed && asked(Asked::Flush) && !asked(Asked::Sync)) {
-            return self.withheld.take().map_or(onward, Onward::Executed);
+            return self.withheld.take().map_or(onward, |strike| Onward::Executed(strike, self.withheld_rows));
         }
         Onward::Withhold
     }
@@ -224,7 +266,7 @@ impl Session {
                 self.awaited.drain(..next.unwrap_or(self.awaited.len()));
                 if self.failed && flushed {
                     // Keeps the Flush in mind for an answer that is withheld.
-                    self.awaited.push_back(Awaited { asked: Asked::Flush, fate: Fate::Pass });
+                    self.awaited.push_back(Awaited { asked: Asked::Flush, fate: Fate::Pass, ticket: None });
                 }
                 self.copying_in = false;
                 return true;
@@ -260,5 +302,20 @@ impl Session {
         while self.awaited.front().is_some_and(|front| unanswered.contains(&front.asked)) {
             self.awaited.pop_front();
         }
+    }
+}
+
+/// How many rows a completed statement returned or changed: the last word of its tag, where that is a number.
+fn rows(tag: &[u8]) -> u64 {
+    let tag = String::from_utf8_lossy(text(tag, 0));
+    tag.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_tag_tells_the_rows() {
+        let tags = [&b"SELECT 3\0"[..], b"INSERT 0 2\0", b"UPDATE 0\0", b"COMMIT\0", b""];
+        assert_eq!(tags.map(super::rows), [3, 2, 0, 0, 0]);
     }
 }

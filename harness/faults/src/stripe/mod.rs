@@ -48,7 +48,7 @@ use self::{
     deliveries::Weather,
     signing::Secrets,
 };
-use crate::{guard::locked, server};
+use crate::{calls::Calls, guard::locked, server};
 
 pub use claiming::{ClaimError, Ruling};
 pub use control::Held;
@@ -77,6 +77,7 @@ struct Room {
     /// Unix seconds, for `created`.
     clock: fn() -> i64,
     faults: Faults,
+    calls: Calls,
     secrets: Mutex<Secrets>,
     book: Mutex<Book>,
 }
@@ -108,7 +109,8 @@ impl StripeSim {
     pub async fn start_with_clock(settings: StripeSettings, clock: fn() -> i64) -> Self {
         let book = Mutex::new(Book::new(settings.retry_compression));
         let secrets = Mutex::new(Secrets::of(&settings.webhook_secret));
-        let room = Arc::new(Room { settings, clock, faults: Faults::default(), secrets, book });
+        let room =
+            Arc::new(Room { settings, clock, faults: Faults::default(), calls: Calls::default(), secrets, book });
         let server = Arc::new(server::serve(Arc::clone(&room)).await);
         Self { room, server }
     }
@@ -117,6 +119,12 @@ impl StripeSim {
     #[must_use]
     pub fn url(&self) -> String {
         self.server.uri()
+    }
+
+    /// The requests to its API, one by one.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.room.calls
     }
 
     /// Hands out the deliveries that are due, each once, earliest first.

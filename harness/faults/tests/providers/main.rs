@@ -1,5 +1,6 @@
 //! The simulators as their users see them: over HTTP and through the public API.
 
+mod calls;
 mod claims;
 mod control;
 mod email;

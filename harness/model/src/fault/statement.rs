@@ -14,6 +14,13 @@ pub struct StatementFault {
     /// The statement's text matches this regular expression, in the syntax of Rust's `regex`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// The statement before it on the same connection matches this regular expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
+    /// Only where it returned or changed at least one row, which is known once it was executed: for actions that
+    /// strike the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub effective: bool,
     /// Only commits, or only what is not a commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<BoundaryKind>,
@@ -40,6 +47,8 @@ impl StatementFault {
         Self {
             matching: None,
             pattern: None,
+            follows: None,
+            effective: false,
             only: None,
             application: None,
             at_boundary: None,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    boundary::{Bounded, Counted, Struck},
     fault::Fault,
     operation::{Answer, Operation, Outcome},
     release::Release,
@@ -85,6 +86,18 @@ pub enum Body {
         /// What, in words.
         what: String,
     },
+    /// Boundaries of an operation were counted. A second event for the same operation adds to the first.
+    Counted {
+        /// Which operation.
+        operation: Bounded,
+        /// Its boundaries, in the order in which they were seen.
+        boundaries: Vec<Counted>,
+        /// Why the operation was left out, where it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skipped: Option<String>,
+    },
+    /// An operation was struck at a boundary, or was to be.
+    Struck(Struck),
     /// A fault was injected.
     Inject {
         /// Its number in the scenario's timetable, from 0.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 pub use event::{Body, Event, Phase};
 
 use crate::{
+    boundary::{Bounded, Counted, Struck},
     fault::Fault,
     operation::{Answer, Operation, Outcome},
     release::{Release, as_far_apart},
@@ -85,6 +86,17 @@ pub struct Injected {
     pub recovered_ms: Option<u64>,
 }
 
+/// An operation whose boundaries were counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedOperation {
+    /// Which.
+    pub operation: Bounded,
+    /// Its boundaries; their numbers are their places here.
+    pub boundaries: Vec<Counted>,
+    /// Why it was left out, where it was.
+    pub skipped: Option<String>,
+}
+
 /// One scenario's part of a history, its events paired.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
@@ -106,6 +118,10 @@ pub struct History {
     pub acts: Vec<(u64, String)>,
     /// Whether the instances were ready when everything was healed, and the milliseconds it was waited for.
     pub ready: Option<(bool, u64)>,
+    /// Operations whose boundaries were counted.
+    pub counted: Vec<CountedOperation>,
+    /// Boundaries that were struck, or were to be.
+    pub struck: Vec<Struck>,
     /// Phases reached, with their start.
     pub phases: Vec<(Phase, u64)>,
 }
@@ -207,6 +223,8 @@ impl History {
                 }
                 Body::Step { step, operations } => history.steps.push((step, operations)),
                 Body::Act { what } => history.acts.push((time, what)),
+                Body::Counted { operation, boundaries, skipped } => history.count(operation, boundaries, skipped),
+                Body::Struck(struck) => history.struck.push(struck),
                 Body::Inject { fault, what } => {
                     history.faults.push(Injected {
                         fault,
@@ -246,6 +264,16 @@ impl History {
         Ok(histories)
     }
 
+    fn count(&mut self, operation: Bounded, boundaries: Vec<Counted>, skipped: Option<String>) {
+        match self.counted.iter_mut().find(|counted| counted.operation == operation) {
+            Some(counted) => {
+                counted.boundaries.extend(boundaries);
+                counted.skipped = counted.skipped.take().or(skipped);
+            }
+            None => self.counted.push(CountedOperation { operation, boundaries, skipped }),
+        }
+    }
+
     /// A history in which nothing has happened yet.
     #[must_use]
     pub fn empty(scenario: String, start: u64) -> Self {
@@ -259,6 +287,8 @@ impl History {
             steps: Vec::new(),
             acts: Vec::new(),
             ready: None,
+            counted: Vec::new(),
+            struck: Vec::new(),
             phases: Vec::new(),
         }
     }
@@ -273,6 +303,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boundary::{Blow, Kind, Persistence};
 
     fn event(index: u64, body: Body) -> Event {
         Event { index, time: index * 10, body }
@@ -316,7 +347,32 @@ mod tests {
 
     #[test]
     fn a_line_reads_back_as_it_was_written() {
-        let events = [event(0, Body::Scenario { name: "s".into() }), event(1, read(3))];
+        let counted = Counted {
+            kind: Kind::Statement,
+            what: "SELECT ?".into(),
+            blows: vec![Blow::KillAfter],
+            after: Some((0, Blow::ResetBefore)),
+        };
+        let struck = Struck {
+            operation: Bounded::Purchase,
+            index: 1,
+            kind: Kind::Statement,
+            what: "SELECT ?".into(),
+            blow: Blow::KillAfter,
+            client: Persistence::Retries,
+            struck: true,
+            told: None,
+            quiet: true,
+            operations: vec![3],
+            workspace: "buyer-1".into(),
+            took_ms: 7,
+        };
+        let events = [
+            event(0, Body::Scenario { name: "s".into() }),
+            event(1, read(3)),
+            event(2, Body::Counted { operation: Bounded::Email, boundaries: vec![counted], skipped: None }),
+            event(3, Body::Struck(struck)),
+        ];
         for event in events {
             let line = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event, "{line}");

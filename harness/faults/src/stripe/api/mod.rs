@@ -39,6 +39,7 @@ use super::{
     events::Origin,
 };
 use crate::{
+    calls::Calls,
     draw::Draw,
     guard::{Active, locked},
     server::{Reply, Service},
@@ -64,6 +65,10 @@ struct Asked<'a> {
 }
 
 impl Service for Room {
+    fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     fn reply(&self, request: &Request) -> Reply {
         let mut book = locked(&self.book);
         let number = book.uses_of("request").to_string();
