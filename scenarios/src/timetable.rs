@@ -36,6 +36,7 @@ pub(crate) fn windows(random: &Random, scenario: &str, until: Span, seed: u64) -
             at: Span::from_ms(at),
             length: Some(Span::from_ms(length)),
             every: None,
+            alone: true,
             fault: choice.fault.clone(),
         });
         at += length + between(&mut rng, random.pause).max(1);

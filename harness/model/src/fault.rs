@@ -30,6 +30,10 @@ pub struct Window {
     /// How long from one injection to the next, until driving ends; none means it is injected once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
+    /// It waits until every other fault that is to be alone is healed and the target's instances are ready again.
+    /// What it waited is taken from its length, down to half of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
     /// What to inject.
     pub fault: Fault,
 }

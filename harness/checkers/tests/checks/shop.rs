@@ -316,7 +316,7 @@ impl Shop {
 
     /// A fault window as planned; what is injected must be said with [`Shop::event`].
     pub fn plans(&mut self, fault: Fault) {
-        self.scenario().faults.push(Window { at: Span::default(), length: None, every: None, fault });
+        self.scenario().faults.push(Window { at: Span::default(), length: None, every: None, alone: false, fault });
     }
 
     /// Settles, reads every balance once more and ends.

@@ -169,7 +169,7 @@ impl Reading {
     }
 
     fn inject(&mut self, fault: Fault, length: Option<Span>) -> Deed {
-        self.windows.push(Window { at: Span::from_ms(self.now_ms), length, every: None, fault });
+        self.windows.push(Window { at: Span::from_ms(self.now_ms), length, every: None, alone: false, fault });
         Deed::Inject(self.windows.len() - 1)
     }
 

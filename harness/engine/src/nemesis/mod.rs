@@ -19,7 +19,7 @@ use overdraft_model::{
     history::Body,
     target::Target,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::Mutex, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::held::Held;
@@ -34,9 +34,14 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// How long the instances may take to be ready again after healing, before the timetable goes on without them.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-/// Which instance the next fault hits that hits one.
+/// Whose turn it is.
 #[derive(Debug, Default)]
-pub struct Turns(AtomicUsize);
+pub struct Turns {
+    /// Which instance the next fault hits that hits one.
+    instance: AtomicUsize,
+    /// Held from the injection of a fault that is to be alone until the instances are ready again.
+    alone: Mutex<()>,
+}
 
 /// Runs a timetable until `heal` is cancelled; then whatever is still in place is healed.
 ///
@@ -69,7 +74,12 @@ async fn attend(
         if heal.run_until_cancelled(tokio::time::sleep_until(at)).await.is_none() {
             return Ok(());
         }
-        hold_open(stage, turns, number, window, heal).await?;
+        let turn = async { if window.alone { Some(turns.alone.lock().await) } else { None } };
+        let Some(_turn) = heal.run_until_cancelled(turn).await else {
+            let what = format!("fault {}, {}, had no turn before driving was over", number + 1, window.fault.name());
+            return stage.recorder.mark(Body::Act { what }).await;
+        };
+        hold_open(stage, turns, number, window, at, heal).await?;
         match window.every {
             Some(every) if !every.duration().is_zero() => at += every.duration(),
             _ => return Ok(()),
@@ -82,6 +92,7 @@ async fn hold_open(
     turns: &Turns,
     number: usize,
     window: &Window,
+    due: Instant,
     heal: &CancellationToken,
 ) -> Result<(), RecorderError> {
     let fault = &window.fault;
@@ -103,7 +114,8 @@ async fn hold_open(
     match window.length {
         Some(length) => {
             let open = async {
-                tokio::time::sleep(length.duration()).await;
+                let length = length.duration();
+                tokio::time::sleep_until((due + length).max(Instant::now() + length / 2)).await;
                 let deadline = Instant::now() + PATIENCE;
                 while held.effects() == 0 && Instant::now() < deadline {
                     tokio::time::sleep(GLANCE).await;
@@ -168,7 +180,7 @@ impl Turns {
     /// Faults that hit one instance hit the next one each time.
     fn next(&self, which: Which) -> usize {
         match which {
-            Which::One => self.0.fetch_add(1, Ordering::Relaxed),
+            Which::One => self.instance.fetch_add(1, Ordering::Relaxed),
             Which::All => 0,
         }
     }

@@ -13,6 +13,7 @@ fn window(at: u64, length: u64, every: Option<u64>, fault: &str) -> Window {
         at: Span::from_ms(at),
         length: Some(Span::from_ms(length)),
         every: every.map(Span::from_ms),
+        alone: false,
         fault: read(fault),
     }
 }
@@ -53,4 +54,30 @@ async fn what_had_no_effect_is_said_and_what_could_not_be_injected_is_no_window(
     let said: Vec<_> = history.acts.iter().map(|(_, what)| what.as_str()).collect();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("fault 2, lock-held, could not be injected: the target file has no"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_alone_waits_until_the_other_is_healed_and_the_instances_are_ready() {
+    let Some(broken) = Broken::open("").await else { return };
+    let alone = |fault| Window { alone: true, ..window(0, 300, None, fault) };
+    let timetable = vec![
+        alone(r#"{ kind = "database-down", how = "killed" }"#),
+        alone(r#"{ kind = "backends-terminated", every = "50ms" }"#),
+        alone(r#"{ kind = "instances-killed", which = "all" }"#),
+    ];
+    let heal = CancellationToken::new();
+    tokio::time::timeout(Duration::from_secs(60), nemesis::run(Arc::clone(&broken.stage), timetable, heal))
+        .await
+        .expect("each comes to its turn")
+        .unwrap();
+    let history = broken.close().await;
+    assert_eq!(history.acts, [], "each could be injected");
+    assert_eq!(history.faults.len(), 3);
+    let mut faults = history.faults;
+    faults.sort_by_key(|injected| injected.from);
+    assert!(faults.iter().all(|injected| injected.effects > 0), "{faults:?}");
+    for both in faults.windows(2) {
+        assert!(both[0].to.is_some_and(|to| to <= both[1].from), "{faults:?}");
+        assert_eq!(both[1].ready_before, Some(true), "{faults:?}");
+    }
 }

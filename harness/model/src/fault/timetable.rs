@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 use crate::span::Span;
 
-/// `[random]` in a scenario file. Only one fault of it is in place at a time, so that what is seen can be told apart.
+/// `[random]` in a scenario file. Only one fault of it is in place at a time, and the next waits until the
+/// target is ready again, so that what is seen can be told apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Random {
