@@ -49,7 +49,7 @@ pub(crate) fn of(history: &History) -> Vec<Operation<'_>> {
         let cells = counted.boundaries.iter().enumerate().flat_map(|(index, boundary)| {
             boundary.blows.iter().map(move |blow| {
                 let aimed = |struck: &&Struck| {
-                    struck.operation == counted.operation && struck.index == index && struck.blow == *blow
+                    struck.operation == counted.operation && struck.boundary == index && struck.blow == *blow
                 };
                 let struck = history.struck.iter().filter(aimed).any(|pass| pass.struck);
                 Cell { boundary: index, kind: boundary.kind, what: &boundary.what, blow: *blow, struck }

@@ -83,7 +83,7 @@ pub struct Struck {
     /// Which operation.
     pub operation: Bounded,
     /// The boundary's number among those counted for it, from 0.
-    pub index: usize,
+    pub boundary: usize,
     /// What the boundary is.
     pub kind: Kind,
     /// What it was, as in [`Counted::what`].

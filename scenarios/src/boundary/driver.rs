@@ -293,7 +293,7 @@ impl Striker {
 fn told(operation: Bounded, index: usize, blow: Blow, place: &Place, client: Persistence, pass: &Pass) -> Struck {
     Struck {
         operation,
-        index,
+        boundary: index,
         kind: place.key.kind,
         what: place.what(),
         blow,

@@ -15,7 +15,7 @@ const BLOWS: [Blow; 2] = [Blow::KillBefore, Blow::LoseAnswer];
 fn struck(shop: &mut Shop, index: usize, blow: Blow, struck: bool, told: Option<Outcome>) {
     shop.event(Body::Struck(Struck {
         operation: Bounded::Purchase,
-        index,
+        boundary: index,
         kind: Kind::Statement,
         what: format!("SELECT {index}"),
         blow,

@@ -355,7 +355,7 @@ mod tests {
         };
         let struck = Struck {
             operation: Bounded::Purchase,
-            index: 1,
+            boundary: 1,
             kind: Kind::Statement,
             what: "SELECT ?".into(),
             blow: Blow::KillAfter,
