@@ -6,8 +6,8 @@
 use overdraft_model::{
     manifest::Provenance,
     verdict::{
-        BoundaryStats, CheckVerdict, ErrorGroup, FaultStats, Finding, Measurements, MoneySum, OperationStats,
-        RaceStats, Reconciliation, ScenarioVerdict, Stake, StoryLine, Verdict,
+        BlowStats, BoundaryStats, CheckVerdict, ErrorGroup, FaultStats, Finding, Measurements, MoneySum,
+        OperationStats, RaceStats, Reconciliation, ScenarioVerdict, Stake, StoryLine, Verdict,
     },
 };
 
@@ -147,6 +147,18 @@ fn story_line(value: &StoryLine) -> StoryLine {
     }
 }
 
+fn boundary(value: &BoundaryStats) -> BoundaryStats {
+    let BoundaryStats { operation, skipped, boundaries, covered, blows } = value;
+    let blow = |blow: &BlowStats| BlowStats { kind: text(&blow.kind), blow: text(&blow.blow), ..blow.clone() };
+    BoundaryStats {
+        operation: text(operation),
+        skipped: option(skipped),
+        boundaries: *boundaries,
+        covered: *covered,
+        blows: blows.iter().map(blow).collect(),
+    }
+}
+
 fn measurements(value: &Measurements) -> Measurements {
     let Measurements {
         operations,
@@ -178,10 +190,7 @@ fn measurements(value: &Measurements) -> Measurements {
         faults: faults.iter().map(|fault| FaultStats { fault: text(&fault.fault), ..fault.clone() }).collect(),
         errors: errors.iter().map(error).collect(),
         deliveries: deliveries.clone(),
-        boundaries: boundaries
-            .iter()
-            .map(|stats| BoundaryStats { skipped: stats.skipped.as_deref().map(text), ..stats.clone() })
-            .collect(),
+        boundaries: boundaries.iter().map(boundary).collect(),
         memory: *memory,
     }
 }

@@ -101,10 +101,10 @@ fn scenario_head(scenario: &ScenarioVerdict) -> String {
     for check in scenario.checks.iter().take(60) {
         text.push_str(&check_row(check));
     }
-    text.push_str(&boundaries(scenario));
     if scenario.checks.len() > 60 {
         text.push_str(&format!("\n{} more checks in `verdict.json`\n", scenario.checks.len() - 60));
     }
+    text.push_str(&boundaries(scenario));
     text
 }
 
@@ -119,21 +119,17 @@ fn boundaries(scenario: &ScenarioVerdict) -> String {
                     unknown, found not done |\n|---|---|---|---|---:|---:|---:|---:|---:|\n"
             .to_owned();
     for stats in all {
-        let name = format!("{} {} of {}", escape(&stats.operation, 40), stats.covered, stats.boundaries);
+        let name = escape(&stats.operation, 40);
         if let Some(why) = &stats.skipped {
-            text.push_str(&format!(
-                "| {} | skipped: {} | | | | | | | |\n",
-                escape(&stats.operation, 40),
-                escape(why, 200)
-            ));
+            text.push_str(&format!("| {name} | skipped: {} | | | | | | | |\n", escape(why, 200)));
         }
+        let covered = format!("{name} {} of {}", stats.covered, stats.boundaries);
         for blow in &stats.blows {
-            let short = blow.struck < blow.planned;
+            let struck = strong(&format!("{} of {}", blow.struck, blow.planned), blow.struck < blow.planned);
             text.push_str(&format!(
-                "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                "| {covered} | {} | {} | {struck} | {} | {} | {} | {} | {} |\n",
                 escape(&blow.kind, 40),
                 escape(&blow.blow, 40),
-                strong(&format!("{} of {}", blow.struck, blow.planned), short),
                 blow.passes,
                 blow.acknowledged,
                 blow.refused,
