@@ -29,16 +29,18 @@ impl Results {
         let path = folder.join("results.jsonl");
         let troubled = |error: std::io::Error| Failure::harness(format!("{}: {error}", path.display()));
         fs::create_dir_all(folder).map_err(troubled)?;
-        let before = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        // Bytes: a line may have been cut off in the middle of a letter.
+        let before = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             before => before.map_err(troubled)?,
         };
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(troubled)?;
-        if !before.is_empty() && !before.ends_with('\n') {
+        if !before.is_empty() && !before.ends_with(b"\n") {
             file.write_all(b"\n").map_err(troubled)?;
         }
         let mut results = Self { folder: folder.to_owned(), file, all: Vec::new(), places: HashMap::new() };
-        for run in before.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        let lines = before.split(|byte| *byte == b'\n');
+        for run in lines.filter_map(|line| serde_json::from_slice(line).ok()) {
             results.keep(run);
         }
         Ok(results)
@@ -109,10 +111,13 @@ mod tests {
         results.add(run(2, 3.0)).unwrap();
         drop(results);
         let path = folder.join("results.jsonl");
-        let torn = fs::read_to_string(&path).unwrap() + "{\"version\":\"v\",\"defe";
-        fs::write(&path, torn).unwrap();
+        // Cut off between two letters, and within one.
+        let whole = fs::read(&path).unwrap();
+        for torn in [&b"{\"version\":\"v\",\"defe"[..], b"{\"problem\":\"\xe2\x9c"] {
+            fs::write(&path, [&whole, torn].concat()).unwrap();
+            assert_eq!(Results::open(&folder).unwrap().all(), [run(1, 2.0), run(2, 3.0)]);
+        }
         let mut results = Results::open(&folder).unwrap();
-        assert_eq!(results.all(), [run(1, 2.0), run(2, 3.0)]);
         assert_eq!(results.usual("CF-01"), Duration::from_secs(3));
         results.add(run(3, 1.0)).unwrap();
         let results = Results::open(&folder).unwrap();
