@@ -8,6 +8,7 @@ mod formats;
 mod given_server;
 mod interrupted;
 mod output;
+mod prove;
 mod races;
 mod refusals;
 mod saved;
