@@ -95,6 +95,24 @@ fn scenario(
     (verdict, money)
 }
 
+/// Whether one check of state, or one invariant, finds a violation. False for an id that is neither.
+pub(crate) fn violates(
+    manifest: &Manifest,
+    planned: &Planned,
+    history: &History,
+    evidence: &Evidence,
+    id: &str,
+) -> bool {
+    let latencies = measure::latencies(history);
+    let evidence = case::canonical(evidence);
+    let case = Case::new(manifest, planned, history, &evidence, &latencies);
+    let check = checks::STATE.iter().find(|(state, _)| *state == id).map(|(_, check)| check.of(&Study::new(&case)));
+    let invariant = || manifest.stated.invariants.iter().find(|invariant| invariants::id(invariant) == id);
+    let trial = check.or_else(|| Some(invariants::check(&case, invariant()?)));
+    let tried = trial.and_then(|trial| trial.close(&planned.scenario));
+    tried.is_some_and(|tried| tried.verdict.validity == Validity::Invalid)
+}
+
 /// Every check in catalogue order, `run.exercised` last because it looks at the others.
 fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
     let scenario = &case.planned.scenario;

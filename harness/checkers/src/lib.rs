@@ -25,6 +25,8 @@
 //! | `reconcile` | three ledgers held against each other, as one number |
 //! | `ledger` | sums per workspace, from the books of three keepers |
 //! | [`linearizable`] | linearizability of any history against any sequential specification |
+//! | [`minimise`] | the smallest part that still shows what the whole shows |
+//! | `needed` | which answers a violation rests on |
 //! | `trial` | from what a check saw to its verdict: the rules above |
 //! | `windows` | the stretch of time into which most was let |
 //! | `offsets`, [`statistics`] | how often both of a pair won, by their distance; shares with their uncertainty |
@@ -43,7 +45,9 @@ mod judge;
 mod ledger;
 pub mod linearizable;
 mod measure;
+pub mod minimise;
 mod money;
+mod needed;
 mod offsets;
 mod reconcile;
 mod rows;
@@ -57,3 +61,4 @@ mod words;
 
 pub use checks::thresholds::{LimitError, validate_metric, validate_threshold};
 pub use judge::judge;
+pub use needed::answers_needed;

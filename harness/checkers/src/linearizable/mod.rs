@@ -19,8 +19,10 @@
 //! | [`specifications`] | registers with compare-and-set, strings by key, bounded counters, accounts |
 //! | [`porcupine`] | histories in the two text formats of Porcupine's test data |
 //! | `search`, `memo`, `links` | the search, what it remembers, and the lists that it takes from and puts back into |
+//! | [`contradiction`] | the fewest operations that no order can hold |
 //! | `tell` | a counterexample as text |
 
+mod contradiction;
 mod links;
 mod memo;
 pub mod porcupine;
@@ -30,6 +32,7 @@ mod tell;
 
 use std::{collections::BTreeMap, fmt, hash::Hash};
 
+pub use contradiction::contradiction;
 pub use tell::tell;
 
 /// What operations do when they come one after the other.

@@ -3,6 +3,7 @@
 mod boundaries;
 mod golden;
 mod measured;
+mod needed;
 mod order;
 mod order_free;
 mod ordered;

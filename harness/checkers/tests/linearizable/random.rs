@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use overdraft_checkers::linearizable::{
-    Answer, Budget, End, Specification, Timed, check,
+    Answer, Budget, End, Specification, Timed, check, contradiction,
     specifications::{Account, AccountCall, Bounded, BoundedCall, Register, RegisterAnswer, RegisterCall},
 };
 use rand::{Rng, SeedableRng};
@@ -22,8 +22,8 @@ fn cases() -> u64 {
 /// Judges so many histories both ways; each verdict must be common enough to prove something.
 fn hold<S: Specification>(specification: &S, draw: impl Fn(&mut ChaCha8Rng) -> (S::Operation, Option<S::Output>))
 where
-    S::Operation: Debug,
-    S::Output: Debug,
+    S::Operation: Debug + Clone,
+    S::Output: Debug + Clone,
     S::State: Debug,
 {
     let (mut valid, mut invalid) = (0, 0);
@@ -34,6 +34,7 @@ where
         match check(specification, &history, Budget::default()) {
             Answer::Linearizable => {
                 valid += 1;
+                assert_eq!(contradiction(specification, &history, Budget::default(), 1_000), None);
                 assert!(whole, "case {case} was accepted: {history:#?}");
             }
             Answer::Violation(counterexample) => {
@@ -47,12 +48,28 @@ where
                 assert_ne!(history[counterexample.stuck].end, End::Maybe, "{told}");
                 further.push(counterexample.stuck);
                 assert!(!brute::legal(specification, &history, &further), "{told}");
+                let fewest = contradiction(specification, &history, Budget::default(), 1_000).unwrap();
+                let believed = |few: &[usize]| brute::linearizable(specification, &unclear_but(&history, few)).0;
+                assert!(!believed(&fewest), "case {case}: {fewest:?} fit together in {history:#?}");
+                for at in 0..fewest.len() {
+                    let fewer = [&fewest[..at], &fewest[at + 1..]].concat();
+                    assert!(believed(&fewer), "case {case}: {fewer:?} are enough, not {fewest:?}, in {history:#?}");
+                }
             }
             Answer::Unknown(limit) => panic!("case {case}: {limit}"),
         }
     }
     let few = cases() / 20;
     assert!(valid > few && invalid > few, "{valid} valid and {invalid} invalid histories prove little");
+}
+
+/// The history of which only these answers are known.
+fn unclear_but<O: Clone, R: Clone>(history: &[Timed<O, R>], believed: &[usize]) -> Vec<Timed<O, R>> {
+    let known = |(at, operation): (usize, &Timed<O, R>)| match believed.contains(&at) {
+        true => operation.clone(),
+        false => Timed { output: None, end: End::Maybe, ..operation.clone() },
+    };
+    history.iter().enumerate().map(known).collect()
 }
 
 fn timed<O, R>(rng: &mut ChaCha8Rng, at: usize, draw: &impl Fn(&mut ChaCha8Rng) -> (O, Option<R>)) -> Timed<O, R> {

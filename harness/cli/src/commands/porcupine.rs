@@ -3,7 +3,7 @@
 use std::{fmt::Debug, fs, path::Path};
 
 use overdraft_checkers::linearizable::{
-    Answer, Budget, Parts, Specification, check_each,
+    Answer, Budget, Parts, Specification, check_each, contradiction,
     porcupine::{self, FormatError},
     specifications::{KeyValue, KeyValueCall, Register},
     tell,
@@ -22,6 +22,9 @@ pub(crate) enum Kind {
     KeyValue,
 }
 
+/// For each search of those that find the fewest operations which contradict each other, and how many searches.
+const FEWEST: (Budget, usize) = (Budget { steps: 100_000, bytes: 64 << 20 }, 1_000);
+
 pub(crate) fn execute(file: &Path, kind: Kind, steps: Option<u64>) -> Result<Exit, Failure> {
     let name = file.display();
     let text = fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
@@ -31,12 +34,12 @@ pub(crate) fn execute(file: &Path, kind: Kind, steps: Option<u64>) -> Result<Exi
         Kind::Register => {
             let history = porcupine::register(&text).map_err(wrong)?;
             let parts = check_each(&Register::default(), history, |_| "the register", budget, &mut || false);
-            judged::<Register, _>(&parts)
+            judged(&Register::default(), &parts)
         }
         Kind::KeyValue => {
             let history = porcupine::key_value(&text).map_err(wrong)?;
             let key = |call: &KeyValueCall| format!("key {:?}", call.key());
-            judged::<KeyValue, _>(&check_each(&KeyValue, history, key, budget, &mut || false))
+            judged(&KeyValue, &check_each(&KeyValue, history, key, budget, &mut || false))
         }
     };
     output::say(&format!("{name}: {told}"));
@@ -44,10 +47,10 @@ pub(crate) fn execute(file: &Path, kind: Kind, steps: Option<u64>) -> Result<Exi
 }
 
 /// The worst of the parts, and what there is to say of those that are not valid.
-fn judged<S: Specification, K: AsRef<str> + Ord>(parts: &Parts<K, S>) -> (Validity, String)
+fn judged<S: Specification, K: AsRef<str> + Ord>(specification: &S, parts: &Parts<K, S>) -> (Validity, String)
 where
-    S::Operation: Debug,
-    S::Output: Debug,
+    S::Operation: Debug + Clone,
+    S::Output: Debug + Clone,
     S::State: Debug,
 {
     let mut worst = Validity::Valid;
@@ -65,7 +68,14 @@ where
                     format!("{:?} at line {}: {answer}", operation.operation, operation.call)
                 };
                 let state = |state: &S::State| format!("holds {state:?}");
-                (Validity::Invalid, format!("{key}: {}", tell(found, describe, state)))
+                let (budget, tries) = FEWEST;
+                let fewest = contradiction(specification, &part.history, budget, tries).unwrap_or_default();
+                let fewest: Vec<String> = fewest.into_iter().map(describe).collect();
+                let enough = match fewest.as_slice() {
+                    [] => String::new(),
+                    few => format!("  whatever the others did, no order holds:\n    {}\n", few.join("\n    ")),
+                };
+                (Validity::Invalid, format!("{key}: {}{enough}", tell(found, describe, state)))
             }
         };
         worst = worst.worst(validity);
