@@ -9,6 +9,7 @@ use super::{
     run::{ProofRun, Subject},
     statistics::{Interval, median, wilson},
 };
+use crate::words::counted;
 
 /// What the catalogue says of a defect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,9 +133,9 @@ impl Matrix {
         let (rows, clean) = (self.rows.len(), &self.clean);
         let caught = self.standing(Standing::Caught);
         let mut text = format!(
-            "{caught} of {rows} defects caught in at least 9 of 10 seeds; {} in {} clean runs",
-            crate::words::counted(clean.false_alarms.len() as u64, "false alarm"),
-            clean.ran
+            "{caught} of {rows} defects caught in at least 9 of 10 seeds; {} in {}",
+            counted(clean.false_alarms.len() as u64, "false alarm"),
+            counted(clean.ran as u64, "clean run")
         );
         for (count, what) in [
             (self.standing(Standing::Missed), "missed"),

@@ -1,9 +1,9 @@
 //! Requests released together: each is on the wire but for its last byte, then all last bytes leave at once.
 //!
-//! A barrier before ordinary requests spreads their arrival over milliseconds, because each still has to
-//! be written, routed and parsed. Here the server holds all of them complete but for one byte. Over HTTP/1.1
-//! each has a connection (`last_byte`); over HTTP/2 those to one instance share one, and one write completes
-//! them all (`single_write`). Both techniques are James Kettle's ("Smashing the state machine", 2023).
+//! After a barrier, each ordinary request still has to be written whole, routed and parsed. Here the server holds all
+//! of them complete but for one byte. Over HTTP/1.1 each has a connection (`last_byte`); over HTTP/2 those to one
+//! instance share one, and one write completes them all (`single_write`). Both techniques are James Kettle's
+//! ("Smashing the state machine", 2023).
 //!
 //! Two requests may also be released a chosen time apart, to find the moment at which the second hurts.
 
