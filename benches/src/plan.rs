@@ -88,11 +88,17 @@ pub fn planned(id: &str, operations: usize, leads: Vec<Lead>) -> Planned {
         breaks: "nothing".into(),
         proves: PROVES.map(str::to_owned).to_vec(),
         workload: Workload::WebhookStorm { credits: ORDER, price: 20 },
-        load: Load { users: USERS, rounds: operations.div_ceil(USERS), at_most: Span::from_ms(3_600_000) },
+        load: Load {
+            users: USERS,
+            rounds: operations.div_ceil(USERS),
+            at_most: Span::from_ms(3_600_000),
+            keep: vec![],
+        },
         faults: Vec::new(),
         random: None,
         thresholds: [limit("latency.purchase", "p(99)<2000"), limit("errors", "rate<0.05")].into(),
         settle_within: Span::from_ms(20_000),
+        seed: None,
     };
     Planned { scenario, world: World { workspaces: workspaces(), leads, ..World::default() }, script: "0".repeat(64) }
 }

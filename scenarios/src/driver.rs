@@ -33,7 +33,10 @@ use overdraft_model::{
 };
 use serde_json::Value;
 
-use crate::script::{self, Script, Step};
+use crate::{
+    script,
+    steps::{Script, Step},
+};
 
 /// How long a user whose script is done waits before it looks up again.
 const IDLE: Duration = Duration::from_millis(50);

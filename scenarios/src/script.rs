@@ -1,83 +1,35 @@
 //! What every user will do, drawn before anything starts: the same scenario and seed give the same scripts.
 
 use overdraft_model::{
-    flow::Flow,
     manifest::{Planned, World},
-    operation::Operation,
     scenario::{Scenario, Workload},
 };
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::{boundary, flow, timetable, workloads};
+use crate::{boundary, flow, kept, steps::Script, timetable, workloads};
 
-/// One step of one user.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// Ask, wait for the answer, go on whatever it is.
-    Call(Operation),
-    /// Ask, and while there is no answer ask again under the same key.
-    Insist(Operation),
-    /// Ask at the same instant as everybody else in the race of that name.
-    Race {
-        /// The race.
-        name: String,
-        /// What to ask.
-        operation: Operation,
-    },
-    /// Order credits, insisting; if a checkout session comes back, pay it unless the customer walks away.
-    Order {
-        /// The order.
-        operation: Operation,
-        /// Whether the customer pays.
-        pays: bool,
-    },
-    /// Read the status of every order of credits so far, where the target says how.
-    Statuses,
-    /// Do nothing for so many milliseconds.
-    Pause(u64),
-}
-
-/// One list of steps per user.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Script {
-    /// By user.
-    pub users: Vec<Vec<Step>>,
-    /// The case, where the workload is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub flow: Option<Flow>,
-}
-
-impl Script {
-    /// The races and how many take part in each, in order of appearance.
-    #[must_use]
-    pub fn races(&self) -> Vec<(String, usize)> {
-        let mut races: Vec<(String, usize)> = Vec::new();
-        let mut place = std::collections::HashMap::new();
-        for step in self.users.iter().flatten() {
-            if let Step::Race { name, .. } = step {
-                let at = *place.entry(name).or_insert_with(|| {
-                    races.push((name.clone(), 0));
-                    races.len() - 1
-                });
-                races[at].1 += 1;
-            }
-        }
-        races
-    }
-
-    /// SHA-256 over every step, hexadecimal.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-/// Draws a scenario's world and scripts.
+/// Draws a scenario's world and scripts, and keeps of them what it says.
 #[must_use]
 pub fn draw(scenario: &Scenario, seed: u64) -> (World, Script) {
+    let (world, script) = draw_all(scenario, seed);
+    if scenario.load.keep.is_empty() { (world, script) } else { kept::only(&scenario.load.keep, world, script) }
+}
+
+/// Refuses a scenario that keeps what is not drawn, or of which nothing can be left out.
+///
+/// # Errors
+/// Says which user or step.
+pub fn check_kept(scenario: &Scenario, seed: u64) -> Result<(), String> {
+    match scenario.workload {
+        _ if scenario.load.keep.is_empty() => Ok(()),
+        Workload::Flow(_) | Workload::PairOffsets { .. } | Workload::EveryBoundary { .. } => {
+            Err(format!("the steps of the workload {} belong together", scenario.workload.name()))
+        }
+        _ => kept::check(&scenario.load.keep, &draw_all(scenario, seed).1),
+    }
+}
+
+/// Draws them whole.
+pub(crate) fn draw_all(scenario: &Scenario, seed: u64) -> (World, Script) {
     match &scenario.workload {
         Workload::FlashSale { price, balance, max_sales } => {
             workloads::flash_sale::draw(scenario, seed, *price, *balance, max_sales)
@@ -109,8 +61,11 @@ pub fn plan(mut scenario: Scenario, seed: u64) -> Planned {
 
 #[cfg(test)]
 mod tests {
+    use overdraft_model::operation::Operation;
+    use sha2::{Digest, Sha256};
+
     use super::*;
-    use crate::catalogue;
+    use crate::{catalogue, steps::Step};
 
     #[test]
     fn the_same_seed_gives_the_same_scripts_and_another_seed_others() {
@@ -149,14 +104,7 @@ mod tests {
             }
             assert_eq!(script.users.len(), scenario.load.users, "{}", scenario.id);
             let mut owners = std::collections::HashMap::new();
-            for step in script.users.iter().flatten() {
-                let (Step::Call(operation)
-                | Step::Insist(operation)
-                | Step::Race { operation, .. }
-                | Step::Order { operation, .. }) = step
-                else {
-                    continue;
-                };
+            for operation in script.users.iter().flatten().filter_map(Step::operation) {
                 let workspace = operation.workspace().expect("every scripted operation has a workspace");
                 assert!(world.workspace(workspace).is_some(), "{workspace}");
                 if let Operation::Purchase { leads, key, .. } = operation {

@@ -68,9 +68,24 @@ pub(crate) fn plan(options: &RunOptions) -> Result<Plan, Failure> {
         }
     }
     let experiment = options.experiment.as_deref().map(|file| experiment(file, &mut scenarios)).transpose()?;
-    let seed = options.seed.unwrap_or_else(new_seed);
+    let seed = seed(options.seed, &scenarios)?;
     let plan = resolve(scenarios, seed, options.defect.clone(), options.common.clone(), replay_line(options, seed))?;
     Ok(Plan { experiment, ..plan })
+}
+
+/// The command line's, else the one that the scenarios are of, else a new one.
+fn seed(given: Option<u64>, scenarios: &[Scenario]) -> Result<u64, Failure> {
+    if let Some(seed) = given {
+        return Ok(seed);
+    }
+    let mut of_files = scenarios.iter().filter_map(|scenario| Some((scenario.seed?, &scenario.id)));
+    let Some((seed, id)) = of_files.next() else { return Ok(new_seed()) };
+    match of_files.find(|(other, _)| *other != seed) {
+        None => Ok(seed),
+        Some((other, of)) => Err(Failure::usage(format!(
+            "{id} is of seed {seed} and {of} of seed {other}: run them one after the other, or give --seed"
+        ))),
+    }
 }
 
 /// An experiment's method in place of the scenario's own faults.
@@ -99,8 +114,8 @@ pub(crate) fn resolve(
     replay: String,
 ) -> Result<Plan, Failure> {
     let target = target::load(&common.target)?;
-    target::check_network(&target.target, common.database_url.as_deref(), common.allow_remote)?;
-    let way = common.postgres.parse().map_err(|error| Failure::usage(format!("--postgres: {error}")))?;
+    target::check_network(&target.target, common.server.database_url.as_deref(), common.allow_remote)?;
+    let way = common.server.postgres.parse().map_err(|error| Failure::usage(format!("--postgres: {error}")))?;
     if let Some(defect) = &defect {
         check_defect(defect, &target)?;
     }
@@ -112,9 +127,11 @@ pub(crate) fn resolve(
         )));
     }
     for scenario in scenarios.iter().filter(|scenario| !skip.contains_key(&scenario.id)) {
-        check_scenario(scenario).map_err(|problem| Failure::usage(format!("scenario {}: {problem}", scenario.id)))?;
+        check_scenario(scenario)
+            .and_then(|()| script::check_kept(scenario, seed).map_err(|problem| format!("load.keep: {problem}")))
+            .map_err(|problem| Failure::usage(format!("scenario {}: {problem}", scenario.id)))?;
         for fault in faults::all(scenario) {
-            faults::injectable(fault, &target.target, common.database_url.as_deref()).map_err(|problem| {
+            faults::injectable(fault, &target.target, common.server.database_url.as_deref()).map_err(|problem| {
                 Failure::usage(format!("scenario {} plans {}: {problem}", scenario.id, fault.name()))
             })?;
         }
@@ -341,6 +358,15 @@ mod tests {
     fn an_unknown_scenario_gets_the_nearest() {
         let failure = choose(&["walet-drain".into()]).unwrap_err();
         assert_eq!(failure.message, "no scenario `walet-drain`; did you mean wallet-drain?");
+    }
+
+    #[test]
+    fn a_file_of_one_seed_is_run_with_it_and_two_of_different_seeds_are_refused() {
+        let of = |seed| Scenario { seed, ..catalogue::scenarios().unwrap().remove(0) };
+        assert_eq!(seed(None, &[of(Some(7)), of(None), of(Some(7))]).unwrap(), 7);
+        assert_eq!(seed(Some(8), &[of(Some(7))]).unwrap(), 8);
+        let refused = seed(None, &[of(Some(7)), of(Some(9))]).unwrap_err();
+        assert!(refused.message.contains("of seed 7") && refused.message.contains("of seed 9"), "{}", refused.message);
     }
 
     #[test]

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Report(options) => commands::report::execute(&options),
         Command::Export(options) => commands::export::execute(&options),
         Command::Prove(options) => commands::prove::execute(&options),
+        Command::Shrink(options) => commands::shrink::execute(&options),
         Command::List => commands::list::execute(),
         Command::Explain(options) => commands::explain::execute(&options),
         Command::Tenancy(options) => commands::tenancy::execute(&options),

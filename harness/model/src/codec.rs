@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::history::Event;
 
@@ -83,6 +83,14 @@ pub fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         CodecError::Toml { line, column, message: error.message().trim().replace('\n', ", ") }
     })
+}
+
+/// Writes TOML that [`read_toml`] reads back.
+///
+/// # Errors
+/// Fails on what TOML cannot hold, such as a number beyond 2^63.
+pub fn write_toml<T: Serialize>(value: &T) -> Result<String, toml::ser::Error> {
+    toml::to_string(value)
 }
 
 #[cfg(test)]

@@ -52,11 +52,12 @@ impl From<CaseFile> for Scenario {
             breaks: promise,
             proves: std::iter::once(EXPECTED.to_owned()).chain(proves).collect(),
             workload: Workload::Flow(Flow { given, when, then }),
-            load: Load { users: 1, rounds: 1, at_most: MOST },
+            load: Load { users: 1, rounds: 1, at_most: MOST, keep: Vec::new() },
             faults: Vec::new(),
             random: None,
             thresholds: BTreeMap::new(),
             settle_within,
+            seed: None,
         }
     }
 }

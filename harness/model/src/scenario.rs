@@ -39,6 +39,9 @@ pub struct Scenario {
     /// How long the target may take to become quiet once everything is healed.
     #[serde(default = "twenty_seconds")]
     pub settle_within: Span,
+    /// What everything is drawn from where the command line names no seed: a regression is one seed's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// How hard a scenario is driven.
@@ -52,6 +55,19 @@ pub struct Load {
     /// Driving ends here even if rounds remain.
     #[serde(default = "one_minute")]
     pub at_most: Span,
+    /// Of all the steps that are drawn, only these are taken; none listed means all. What a regression is made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<Kept>,
+}
+
+/// Steps of one user that are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Which user, counted from 1.
+    pub user: usize,
+    /// Which of the steps drawn for it, counted from 1, in order.
+    pub steps: Vec<usize>,
 }
 
 /// What the users do. Each is a module of the `scenarios` crate.

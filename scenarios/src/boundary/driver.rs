@@ -22,7 +22,7 @@ use super::{
     pass::{Material, Pass, PassError, Performer},
     trace::{Background, DRY_PASSES, Place, Trace},
 };
-use crate::script::{self, Step};
+use crate::{script, steps::Step};
 
 /// How long it is watched what the target does by itself, before and after its instances were killed.
 const WATCHED: Duration = Duration::from_millis(3_000);

@@ -22,7 +22,7 @@ use rand::Rng;
 
 use crate::{
     draw::{WorldBuilder, generator},
-    script::{Script, Step},
+    steps::{Script, Step},
 };
 
 /// Draws a buyer and a lead for each pass, and what is asked in it: the first user's steps are the purchases, the

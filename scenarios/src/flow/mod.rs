@@ -12,7 +12,7 @@ use overdraft_model::{
     scenario::Scenario,
 };
 
-use crate::{draw::WorldBuilder, script::Script};
+use crate::{draw::WorldBuilder, steps::Script};
 
 /// Draws a case's world. Its steps are the case itself, so the script has no users.
 pub(crate) fn draw(scenario: &Scenario, seed: u64, flow: &Flow) -> (World, Script) {

@@ -12,7 +12,7 @@ use overdraft_engine::{
 use overdraft_model::{manifest::Planned, operation::Outcome, release::as_far_apart, scenario::Workload};
 
 use super::search::Search;
-use crate::script::{self, Step};
+use crate::{script, steps::Step};
 
 /// Drives searches for the distance at which two requests both win.
 #[derive(Debug, Clone, Copy)]

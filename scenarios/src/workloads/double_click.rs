@@ -7,7 +7,7 @@ use rand::Rng;
 use super::{buy, read_balance};
 use crate::{
     draw::{WorldBuilder, chance, generator},
-    script::{Script, Step},
+    steps::{Script, Step},
 };
 
 /// Share of the double clicks in which both requests carry the same key; the others are two tabs.

@@ -6,7 +6,7 @@ use rand::Rng;
 use super::{buy, read_balance};
 use crate::{
     draw::{WorldBuilder, generator},
-    script::{Script, Step},
+    steps::{Script, Step},
 };
 
 pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, balance: i64) -> (World, Script) {

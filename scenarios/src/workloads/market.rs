@@ -7,7 +7,7 @@ use rand::Rng;
 use super::{buy, read_balance, read_lead};
 use crate::{
     draw::{WorldBuilder, chance, generator},
-    script::{Script, Step},
+    steps::{Script, Step},
 };
 
 /// Of a hundred rounds, those in which a lead is bought.

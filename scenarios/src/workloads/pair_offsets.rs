@@ -10,7 +10,7 @@ use rand::Rng;
 use super::buy;
 use crate::{
     draw::{WorldBuilder, generator},
-    script::{Script, Step},
+    steps::{Script, Step},
 };
 
 pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, scarce: Scarce) -> (World, Script) {

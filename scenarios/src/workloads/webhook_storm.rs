@@ -6,7 +6,7 @@ use rand::Rng;
 use super::{buy, read_balance};
 use crate::{
     draw::{WorldBuilder, chance, generator},
-    script::{Script, Step},
+    steps::{Script, Step},
 };
 
 /// Share of the customers who pay; the sessions of the others stay open, and forged events name them.

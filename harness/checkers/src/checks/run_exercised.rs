@@ -10,7 +10,7 @@ use overdraft_model::{
     flow::Action,
     history::{Call, History, Phase},
     operation::{Operation, Outcome},
-    scenario::Workload,
+    scenario::{Scenario, Workload},
     verdict::{CheckVerdict, RaceStats, Validity},
 };
 
@@ -56,16 +56,17 @@ fn completed(case: &Case<'_>, trial: &mut Trial) {
     let oks = case.history.calls.iter().filter(|call| call.outcome == Outcome::Ok).count();
     trial.saw(oks);
     trial.fact(format!("{} of {} ended ok", oks, counted(case.history.calls.len(), "operation")));
-    for name in kinds(&case.planned.scenario.workload).iter().filter(|name| !ok.contains(*name)) {
+    for name in kinds(&case.planned.scenario).iter().filter(|name| !ok.contains(*name)) {
         let asked = case.history.calls.iter().filter(|call| call.operation.name() == *name);
         let why = format!("not one {name} succeeded of {} asked", asked.clone().count());
         trial.found(|| Tale::new(case.history, why).calls(asked.take(3)).end());
     }
 }
 
-/// What a workload cannot do without.
-const fn kinds(workload: &Workload) -> &'static [&'static str] {
-    match workload {
+/// What a workload cannot do without. Of one of which only some steps were kept, its check says whether they are enough.
+const fn kinds(scenario: &Scenario) -> &'static [&'static str] {
+    match scenario.workload {
+        _ if !scenario.load.keep.is_empty() => &[],
         Workload::FlashSale { .. }
         | Workload::WalletDrain { .. }
         | Workload::DoubleClick { .. }
@@ -84,7 +85,8 @@ const fn kinds(workload: &Workload) -> &'static [&'static str] {
 /// Enough was in flight at once: a quarter of the users, at least 2, at most 16. On a market day everybody takes
 /// their time, so that two are enough.
 fn concurrency(case: &Case<'_>, trial: &mut Trial) {
-    if matches!(case.planned.scenario.workload, Workload::Flow(_) | Workload::EveryBoundary { .. }) {
+    let stepwise = matches!(case.planned.scenario.workload, Workload::Flow(_) | Workload::EveryBoundary { .. });
+    if stepwise || !case.planned.scenario.load.keep.is_empty() {
         return;
     }
     let users = case.planned.scenario.load.users as u64;
@@ -112,6 +114,7 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
     let stats = |race| measure::race_stats(race, history.end, |op| case.call(op));
     let races: Vec<RaceStats> = history.races.iter().map(stats).collect();
     let needs = match &case.planned.scenario.workload {
+        _ if !case.planned.scenario.load.keep.is_empty() => false,
         Workload::FlashSale { .. }
         | Workload::WalletDrain { .. }
         | Workload::DoubleClick { .. }

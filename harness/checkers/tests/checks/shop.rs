@@ -386,11 +386,12 @@ fn manifest(proves: &[&str]) -> Manifest {
         breaks: "nothing by itself".into(),
         proves: proves.iter().map(|id| (*id).to_owned()).collect(),
         workload: Workload::FlashSale { price: PRICE, balance: 500, max_sales: vec![1] },
-        load: Load { users: 3, rounds: 1, at_most: Span::from_ms(60_000) },
+        load: Load { users: 3, rounds: 1, at_most: Span::from_ms(60_000), keep: vec![] },
         faults: Vec::new(),
         random: None,
         thresholds: BTreeMap::new(),
         settle_within: Span::from_ms(20_000),
+        seed: None,
     };
     let tables =
         ["accounts", "entries", "leads", "purchases", "commissions", "grants", "reversals", "dead_letters", "jobs"];

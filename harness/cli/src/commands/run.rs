@@ -29,7 +29,7 @@ fn describe(plan: &Plan) -> String {
         let _ = writeln!(text, "{what}");
     };
     line(format!("target {} with seed {}; nothing was started", target.name, plan.seed));
-    match (&plan.common.database_url, &target.database.url) {
+    match (&plan.common.server.database_url, &target.database.url) {
         (_, Some(_)) => {
             line("would set up and read the database that the target file names; nothing in it is dropped".into())
         }

@@ -163,9 +163,9 @@ impl<'a> Session<'a> {
 
     fn postgres_options(&self) -> PostgresOptions {
         PostgresOptions {
-            url: self.plan.common.database_url.clone(),
+            url: self.plan.common.server.database_url.clone(),
             way: self.plan.way,
-            image: self.plan.common.postgres_image.clone(),
+            image: self.plan.common.server.postgres_image.clone(),
             cache: cache(),
             scratch: std::env::temp_dir(),
             log: self.store.logs().join("postgresql.log"),

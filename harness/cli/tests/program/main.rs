@@ -12,6 +12,7 @@ mod prove;
 mod races;
 mod refusals;
 mod saved;
+mod shrink;
 mod staff;
 #[path = "../support/mod.rs"]
 mod support;

@@ -200,8 +200,13 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub(crate) fn end(mut self) -> Told {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn end(self) -> Told {
+        self.end_within(PATIENCE)
+    }
+
+    /// Waits for the end of what makes many runs.
+    pub(crate) fn end_within(mut self, patience: Duration) -> Told {
+        let deadline = Instant::now() + patience;
         while !self.ended() {
             assert!(Instant::now() < deadline, "still running; it said:\n{}", self.stderr());
             std::thread::sleep(Duration::from_millis(10));

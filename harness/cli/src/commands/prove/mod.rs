@@ -8,12 +8,12 @@ mod child;
 mod plan;
 mod results;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use overdraft_model::{span::Span, verdict::Validity};
 use overdraft_reports::proof::{self, Expected, Matrix, Origin, ProofRun, Subject};
 
-use self::{child::Children, results::Results};
+use self::{child::Prover, results::Results};
 use crate::{
     args::ProveOptions,
     commands::session,
@@ -30,7 +30,7 @@ pub(crate) fn execute(options: &ProveOptions) -> Result<Exit, Failure> {
     let planned = plan::subjects(&expected, &version, options.seeds, options.clean);
     let mut results = Results::open(&options.out)?;
     let stop = interrupt::token();
-    let children = Children::new(options, stop.clone())?;
+    let prover = Prover::new(options, stop.clone())?;
 
     let open: Vec<&Subject> = planned.iter().filter(|subject| results.of(subject).is_none()).collect();
     output::note(&format!(
@@ -45,7 +45,7 @@ pub(crate) fn execute(options: &ProveOptions) -> Result<Exit, Failure> {
         if stop.is_cancelled() || left.is_some_and(|left| left < results.usual(&subject.scenario)) {
             break;
         }
-        let Some(run) = children.run(subject, left)? else { break };
+        let Some(run) = prover.run(subject, left)? else { break };
         output::note(&line(number + 1, open.len(), &run, &expected));
         results.add(run)?;
     }
@@ -96,6 +96,3 @@ fn told(matrix: &Matrix) -> String {
     }
     text + &matrix.headline()
 }
-
-/// Longer than any scenario takes, settling included.
-const LONGEST: Duration = Duration::from_secs(600);

@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::Write,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,17 +24,24 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// Opens a folder's results. A last line that was cut off by a crash is not a result.
+    /// Opens a folder's results, which are ours alone until they are dropped: two proofs would remove each other's runs.
+    /// A last line that was cut off by a crash is not a result.
     pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("results.jsonl");
         let troubled = |error: std::io::Error| Failure::harness(format!("{}: {error}", path.display()));
         fs::create_dir_all(folder).map_err(troubled)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(troubled)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let folder = folder.display();
+                return Err(Failure::usage(format!("another proof is writing into {folder}: give another --out")));
+            }
+            Err(TryLockError::Error(error)) => return Err(troubled(error)),
+        }
         // Bytes: a line may have been cut off in the middle of a letter.
-        let before = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            before => before.map_err(troubled)?,
-        };
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(troubled)?;
+        let mut before = Vec::new();
+        file.read_to_end(&mut before).map_err(troubled)?;
         if !before.is_empty() && !before.ends_with(b"\n") {
             file.write_all(b"\n").map_err(troubled)?;
         }
@@ -120,6 +127,9 @@ mod tests {
         let mut results = Results::open(&folder).unwrap();
         assert_eq!(results.usual("CF-01"), Duration::from_secs(3));
         results.add(run(3, 1.0)).unwrap();
+        let refused = Results::open(&folder).err().expect("two proofs in one folder");
+        assert!(refused.message.contains("another proof is writing into"), "{}", refused.message);
+        drop(results);
         let results = Results::open(&folder).unwrap();
         assert_eq!(results.all().len(), 3);
         assert!(results.of(&run(3, 0.0).subject).is_some() && results.of(&run(4, 0.0).subject).is_none());
