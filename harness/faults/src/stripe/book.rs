@@ -6,7 +6,7 @@ use std::{
 };
 
 use overdraft_model::evidence;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     chaos::{Chaos, Fate},
@@ -15,6 +15,7 @@ use super::{
     events::{self, Envelopes, Event, Origin},
     intents::{Charge, Intent},
     objects::{Checkout, Stage},
+    packed::Packed,
 };
 use crate::{draw::Draw, guard::Active};
 
@@ -44,7 +45,7 @@ pub(super) struct Remembered {
     pub(super) fingerprint: String,
     pub(super) request: String,
     pub(super) status: u16,
-    pub(super) body: Value,
+    pub(super) body: Packed,
     /// When the answer of the request that did it will have been given: before, the key is in use.
     pub(super) answered_at: Option<Instant>,
 }
@@ -169,7 +170,7 @@ impl Book {
                     forgery: None,
                     burst,
                     sequence: None,
-                    body: events::body(&carried.envelope),
+                    body: events::body(&carried.envelope()),
                     due: moment.now + fate.delay,
                     original: None,
                 };
@@ -200,7 +201,7 @@ impl Book {
             event_type,
             session: news.session.map(str::to_owned),
             object: news.object["id"].as_str().map(str::to_owned),
-            envelope,
+            envelope: Packed::of(&envelope),
             thin,
             acknowledged: false,
         });
@@ -239,9 +240,6 @@ impl Book {
     pub(super) fn acknowledge(&mut self, event: &str) {
         if let Some(event) = self.event_at.get(event).and_then(|at| self.events.get_mut(*at)) {
             event.acknowledged = true;
-            if !event.thin {
-                event.envelope["pending_webhooks"] = json!(0);
-            }
         }
     }
 }

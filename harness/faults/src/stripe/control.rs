@@ -122,7 +122,7 @@ fn copy(deliveries: &mut Deliveries, event: &events::Event, burst: Option<u64>, 
         forgery: None,
         burst,
         sequence: None,
-        body: events::body(&event.envelope),
+        body: events::body(&event.envelope()),
         due: now,
         original: None,
     }

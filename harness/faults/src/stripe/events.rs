@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat};
 use overdraft_model::operation::Forgery;
 use serde_json::{Value, json};
 
-use super::objects;
+use super::{objects, packed::Packed};
 
 /// One event that was really issued.
 pub(super) struct Event {
@@ -14,9 +14,20 @@ pub(super) struct Event {
     pub(super) session: Option<String>,
     /// The id of the object that it tells of.
     pub(super) object: Option<String>,
-    pub(super) envelope: Value,
+    pub(super) envelope: Packed,
     pub(super) thin: bool,
     pub(super) acknowledged: bool,
+}
+
+impl Event {
+    /// The envelope as it is now: a snapshot counts the endpoints that have not acknowledged it.
+    pub(super) fn envelope(&self) -> Value {
+        let mut envelope = self.envelope.document();
+        if self.acknowledged && !self.thin {
+            envelope["pending_webhooks"] = json!(0);
+        }
+        envelope
+    }
 }
 
 /// In which envelopes facts are told.

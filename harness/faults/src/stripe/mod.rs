@@ -30,6 +30,7 @@ mod events;
 mod forgeries;
 mod intents;
 mod objects;
+mod packed;
 mod paying;
 mod signature;
 mod signing;

@@ -37,6 +37,7 @@ use super::{
     Room,
     book::{Book, Remembered},
     events::Origin,
+    packed::Packed,
 };
 use crate::{
     calls::Calls,
@@ -166,7 +167,7 @@ impl Room {
         };
         if let Some(key) = &asked.key {
             let request = asked.request.clone();
-            let remembered = Remembered { fingerprint, request, status, body: body.clone(), answered_at: None };
+            let remembered = Remembered { fingerprint, request, status, body: Packed::of(&body), answered_at: None };
             book.memory.insert(key.clone(), remembered);
         }
         Ok(Answer { status, body, repeats: None })
@@ -254,7 +255,7 @@ fn repeat(known: &Remembered, fingerprint: &str, key: &str, now: Instant) -> Res
         );
         return Err(Refusal::plain(400, "idempotency_error", message));
     }
-    Ok(Answer { status: known.status, body: known.body.clone(), repeats: Some(known.request.clone()) })
+    Ok(Answer { status: known.status, body: known.body.document(), repeats: Some(known.request.clone()) })
 }
 
 fn key_in_use(key: &str) -> Refusal {

@@ -145,5 +145,5 @@ impl<'a> Route<'a> {
 
 fn event(book: &Book, id: &str, thin: bool) -> Result<Value, Refusal> {
     let found = book.event_at.get(id).and_then(|at| book.events.get(*at)).filter(|event| event.thin == thin);
-    found.map(|event| event.envelope.clone()).ok_or_else(|| Refusal::missing("event", id, "id"))
+    found.map(|event| event.envelope()).ok_or_else(|| Refusal::missing("event", id, "id"))
 }
