@@ -96,6 +96,7 @@ fn scenario(
 }
 
 /// Whether one check of state, or one invariant, finds a violation. False for an id that is neither.
+/// `evidence` must be in its canonical order.
 pub(crate) fn violates(
     manifest: &Manifest,
     planned: &Planned,
@@ -104,8 +105,7 @@ pub(crate) fn violates(
     id: &str,
 ) -> bool {
     let latencies = measure::latencies(history);
-    let evidence = case::canonical(evidence);
-    let case = Case::new(manifest, planned, history, &evidence, &latencies);
+    let case = Case::new(manifest, planned, history, evidence, &latencies);
     let check = checks::STATE.iter().find(|(state, _)| *state == id).map(|(_, check)| check.of(&Study::new(&case)));
     let invariant = || manifest.stated.invariants.iter().find(|invariant| invariants::id(invariant) == id);
     let trial = check.or_else(|| Some(invariants::check(&case, invariant()?)));

@@ -11,11 +11,11 @@ use overdraft_model::{
     operation::{Answer, Outcome},
 };
 
-use crate::{judge, minimise::smallest};
+use crate::{case, judge, minimise::smallest};
 
 /// The operations whose answers are enough for a check to be violated, by number, in order of asking; empty where the
-/// evidence alone is enough, none where the check is not violated. At most `tries` histories are judged; where that
-/// is too few, more operations are named than had to be.
+/// evidence alone is enough, none where the check is not violated. Where it ends because it may not `go_on`, more
+/// operations are named than had to be.
 #[must_use]
 pub fn answers_needed(
     manifest: &Manifest,
@@ -23,19 +23,15 @@ pub fn answers_needed(
     history: &History,
     evidence: &Evidence,
     check: &str,
-    tries: usize,
+    mut go_on: impl FnMut() -> bool,
 ) -> Option<Vec<u64>> {
-    let violated = |history: &History| judge::violates(manifest, planned, history, evidence, check);
+    let evidence = case::canonical(evidence);
+    let violated = |history: &History| judge::violates(manifest, planned, history, &evidence, check);
     if !violated(history) {
         return None;
     }
     let all: Vec<u64> = history.calls.iter().map(|call| call.op).collect();
-    let mut left = tries;
-    let needed = smallest(&all, |believed| {
-        left = left.checked_sub(1)?;
-        Some(violated(&unclear_but(history, believed)))
-    });
-    Some(needed)
+    Some(smallest(&all, |believed| go_on().then(|| violated(&unclear_but(history, believed)))))
 }
 
 /// The history as it is told by somebody who knows these answers only. `believed` is in order of asking.

@@ -10,6 +10,7 @@ use overdraft_model::{
     manifest::Planned,
     scenario::{Scenario, Workload},
     span::Span,
+    target::Target,
 };
 use overdraft_reference::Defect;
 use overdraft_scenarios::{
@@ -58,6 +59,14 @@ pub(crate) fn plan(options: &RunOptions) -> Result<Plan, Failure> {
     if let Some(long) = duration.filter(|duration| duration.ms() / ROUND_MS > MOST_ROUNDS as u64) {
         let most = Span::from_ms(MOST_ROUNDS as u64 * ROUND_MS);
         return Err(Failure::usage(format!("--duration: {long} is longer than {most}")));
+    }
+    if let (Some(scenario), true) =
+        (scenarios.iter().find(|one| !one.load.keep.is_empty()), options.users.is_some() || duration.is_some())
+    {
+        return Err(Failure::usage(format!(
+            "{} keeps steps of what is drawn for its own load: --users and --duration would draw others",
+            scenario.id
+        )));
     }
     for scenario in &mut scenarios {
         if let Some(users) = options.users {
@@ -135,6 +144,12 @@ pub(crate) fn resolve(
                 Failure::usage(format!("scenario {} plans {}: {problem}", scenario.id, fault.name()))
             })?;
         }
+        if let Some(id) = scenario.proves.iter().find(|id| is_invariant(id) && !states(&target.target, id)) {
+            return Err(Failure::usage(format!(
+                "scenario {}: proves: {} states no {id} ([[invariants]])",
+                scenario.id, target.name
+            )));
+        }
         let missing: Vec<_> = target::missing(&target.target, &needs(&scenario.workload)).into_iter().collect();
         if !missing.is_empty() {
             return Err(Failure::usage(format!(
@@ -161,10 +176,17 @@ fn choose(names: &[String]) -> Result<Vec<Scenario>, Failure> {
     let names = if names.is_empty() { &gate } else { names };
     let mut chosen: Vec<Scenario> = Vec::new();
     for name in names {
-        let new = one_or_suite(name, &known)?;
-        for scenario in new {
-            if chosen.iter().all(|already| already.id != scenario.id) {
-                chosen.push(scenario);
+        for scenario in one_or_suite(name, &known)? {
+            match chosen.iter().find(|already| already.id == scenario.id) {
+                None => chosen.push(scenario),
+                Some(already) if *already == scenario => {}
+                Some(_) => {
+                    return Err(Failure::usage(format!(
+                        "{name}: another scenario of this run is called {} too, and is not the same: run them one \
+                         after the other",
+                        scenario.id
+                    )));
+                }
             }
         }
     }
@@ -236,10 +258,19 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
 
 fn known_checks(proves: &[String]) -> Result<(), String> {
     let known: Vec<&str> = overdraft_checkers::catalogue::CHECKS.iter().map(|check| check.id).collect();
-    match proves.iter().find(|id| !known.contains(&id.as_str())) {
+    match proves.iter().find(|id| !known.contains(&id.as_str()) && !is_invariant(id)) {
         Some(id) => Err(format!("proves: {}", nearest::suggest("check", id, &known))),
         None => Ok(()),
     }
+}
+
+/// Whether a check is one of a target's own, which only its file knows.
+fn is_invariant(id: &str) -> bool {
+    id.starts_with("invariant.") && id != "invariant.*"
+}
+
+fn states(target: &Target, id: &str) -> bool {
+    target.invariants.iter().any(|invariant| id.strip_prefix("invariant.") == Some(invariant.name.as_str()))
 }
 
 fn amounts(workload: &Workload) -> Result<(), String> {
@@ -352,6 +383,23 @@ mod tests {
         let gate = choose(&[]).unwrap();
         assert_eq!(gate.len(), SUITES[0].scenarios.len());
         assert_eq!(choose(&["gate".into(), "flash-sale".into()]).unwrap(), gate);
+    }
+
+    #[test]
+    fn two_different_scenarios_of_one_name_are_not_taken_for_one() {
+        let folder = std::env::temp_dir().join(format!("overdraft-names-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("flash-sale.toml");
+        let flash = catalogue::scenarios().unwrap().into_iter().find(|one| one.id == "flash-sale").unwrap();
+        let written = |scenario: &Scenario| {
+            std::fs::write(&file, overdraft_model::codec::write_toml(scenario).unwrap()).unwrap();
+            choose(&["flash-sale".into(), file.display().to_string()])
+        };
+        assert_eq!(written(&flash).unwrap(), std::slice::from_ref(&flash));
+        let smaller = Scenario { seed: Some(7), ..flash };
+        let refused = written(&smaller).unwrap_err();
+        assert!(refused.message.contains("another scenario of this run is called flash-sale"), "{}", refused.message);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

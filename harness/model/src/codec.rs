@@ -88,7 +88,7 @@ pub fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
 /// Writes TOML that [`read_toml`] reads back.
 ///
 /// # Errors
-/// Fails on what TOML cannot hold, such as a number beyond 2^63.
+/// Fails on what TOML cannot hold, such as null.
 pub fn write_toml<T: Serialize>(value: &T) -> Result<String, toml::ser::Error> {
     toml::to_string(value)
 }

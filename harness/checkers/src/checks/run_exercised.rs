@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use overdraft_model::{
-    flow::Action,
+    flow::{Action, EXPECTED},
     history::{Call, History, Phase},
     operation::{Operation, Outcome},
     scenario::{Scenario, Workload},
@@ -56,7 +56,16 @@ fn completed(case: &Case<'_>, trial: &mut Trial) {
     let oks = case.history.calls.iter().filter(|call| call.outcome == Outcome::Ok).count();
     trial.saw(oks);
     trial.fact(format!("{} of {} ended ok", oks, counted(case.history.calls.len(), "operation")));
-    for name in kinds(&case.planned.scenario).iter().filter(|name| !ok.contains(*name)) {
+    // Reads alone would leave nothing to be wrong. Its check may count what was refused as evidence.
+    let changing = |call: &&Call| call.phase == Phase::Drive && !call.operation.is_read();
+    let scenario = &case.planned.scenario;
+    let part = !scenario.load.keep.is_empty()
+        || matches!(scenario.workload, Workload::Flow(_)) && !scenario.proves.iter().any(|id| id == EXPECTED);
+    let mut changed = case.history.calls.iter().filter(changing).peekable();
+    if part && changed.peek().is_some() && changed.all(|call| call.outcome != Outcome::Ok) {
+        reason(case, trial, "of the steps that were kept, not one that changes something succeeded");
+    }
+    for name in kinds(scenario).iter().filter(|name| !ok.contains(*name)) {
         let asked = case.history.calls.iter().filter(|call| call.operation.name() == *name);
         let why = format!("not one {name} succeeded of {} asked", asked.clone().count());
         trial.found(|| Tale::new(case.history, why).calls(asked.take(3)).end());

@@ -1,8 +1,8 @@
 //! Runs that ended before their time, tables that nobody mapped, promises that nobody made.
 
-use overdraft_model::{evidence::RunEvidence, verdict::Validity};
+use overdraft_model::{evidence::RunEvidence, scenario::Kept, verdict::Validity};
 
-use crate::shop::{Shop, of};
+use crate::shop::{Shop, buy, of};
 
 #[test]
 fn without_evidence_everything_is_unknown_and_nothing_is_counted() {
@@ -162,4 +162,29 @@ fn a_limit_without_a_sample_is_unknown() {
         assert_eq!(of(&verdict, metric).unwrap().validity, Validity::Unknown, "{metric} {expression}");
         assert_eq!(verdict.exit_code, 3);
     }
+}
+
+#[test]
+fn of_a_few_kept_steps_no_crowd_is_asked_but_something_to_judge() {
+    let exercised = |shop: &Shop| of(&shop.judged(), "run.exercised").unwrap().clone();
+    let mut shop = Shop::open(&["leads.capacity"]);
+    shop.close();
+    shop.scenario().load.users = 120;
+    let crowd = exercised(&shop);
+    assert_eq!(crowd.validity, Validity::Unknown);
+    assert!(crowd.findings.iter().any(|finding| finding.summary.contains("in flight")), "{crowd:?}");
+    shop.scenario().load.keep = vec![Kept { user: 1, steps: vec![1] }];
+    let few = exercised(&shop);
+    assert_eq!(few.validity, Validity::Valid, "{few:?}");
+    shop.scenario().proves = vec!["webhooks.authentic".into()];
+    assert_eq!(exercised(&shop).validity, Validity::Unknown);
+
+    let mut refused = Shop::closed(&["leads.capacity"]);
+    let op = refused.ask(1, buy("buyer-1", &["flash-1"], "only"));
+    refused.fail(op, 409, "lead_sold_out");
+    refused.close();
+    refused.scenario().load.keep = vec![Kept { user: 1, steps: vec![1] }];
+    let nothing = exercised(&refused);
+    assert_eq!(nothing.validity, Validity::Unknown);
+    assert!(nothing.findings[0].summary.contains("not one that changes something"), "{nothing:?}");
 }

@@ -241,7 +241,7 @@ pub(crate) struct ShrinkOptions {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) tries: u32,
 
-    /// Begin no run after that, and keep the smallest scenario found by then.
+    /// End by then, with the smallest scenario found so far. The last fifth is for running that one again.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub(crate) budget: String,
 

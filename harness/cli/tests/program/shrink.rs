@@ -21,6 +21,16 @@ fn a_violation_is_made_small_and_the_regression_tells_good_from_bad() {
     let Some(place) = Place::for_runs() else { return };
     place.write("small.toml", SALE);
     place.run(&["run", "small.toml", "--seed", "3", "--defect", DEFECT, "--out", "whole"]).exits(1);
+
+    let manifest = fs::read_to_string(place.at("whole/manifest.json")).unwrap();
+    assert!(manifest.contains(DEFECT));
+    place.write("whole/manifest.json", &manifest.replace(&format!("\"{DEFECT}\""), "null"));
+    for _ in 0..2 {
+        let mended = ["shrink", "whole", "--check", "purchase.atomic", "--tries", "1"];
+        place.run(&mended).exits(3).complains(&["purchase.atomic was not violated again in 1 run: "]).once();
+    }
+    place.write("whole/manifest.json", &manifest);
+
     let check = ["shrink", "whole", "--check", "purchase.atomic", "--tries", "1", "--budget", "5m"];
     place
         .start(&check)
@@ -39,6 +49,7 @@ fn a_violation_is_made_small_and_the_regression_tells_good_from_bad() {
     place.run(&["run", regression, "--defect", DEFECT]).exits(1).says(&["purchase.atomic"]);
     place.run(&["run", regression]).exits(0);
     place.run(&["run", regression, "--seed", "4", "--dry-run"]).exits(0).says(&["seed 4"]);
+    place.run(&["run", regression, "--users", "9"]).exits(2).complains(&["keeps steps"]).once();
     place.run(&check).exits(2).complains(&["is not empty"]).once();
     assert_eq!(place.left_behind(), Vec::<String>::new());
 }

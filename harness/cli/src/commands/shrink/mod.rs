@@ -9,80 +9,94 @@ mod search;
 mod subject;
 mod trials;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fs, path::Path, time::Instant};
 
-use overdraft_model::span::Span;
+use overdraft_model::{scenario::Scenario, span::Span};
 use overdraft_scenarios::reduce::{self, Size};
 
-use self::{regression::Regression, subject::Subject, trials::Trials};
+use self::{subject::Subject, trials::Trials};
 use crate::{
-    args::ShrinkOptions,
+    args::{Common, Format, ShrinkOptions},
+    config,
     exit::{Exit, Failure},
-    interrupt, output, target,
+    interrupt, output,
 };
 
 /// Runs of the smallest scenario, to say how often it shows the violation.
 const CONFIRMED: u32 = 5;
+/// Where the search had to end.
+const UNFINISHED: &str = "the time was up before every smaller one was tried: give a longer --budget";
 
 pub(crate) fn execute(options: &ShrinkOptions) -> Result<Exit, Failure> {
-    let began = Instant::now();
     let budget: Span = options.budget.parse().map_err(|error| Failure::usage(format!("--budget: {error}")))?;
-    let subject = Subject::read(options)?;
-    let loaded = target::load(&options.target)?;
-    if loaded.target.name != subject.target {
-        return Err(Failure::usage(format!(
-            "the run was made on {}, and --target is {}: give the target file of the run",
-            subject.target, loaded.target.name
-        )));
-    }
-    let out = options.out.clone().unwrap_or_else(|| options.folder.join("shrink"));
+    // `runs/latest` is another run's when somebody makes one meanwhile.
+    let folder = fs::canonicalize(&options.folder)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", options.folder.display())))?;
+    let subject = Subject::read(&folder, options)?;
+    let whole = reduce::focused(&subject.scenario, &subject.check);
+    refuse_what_cannot_run(&whole, &subject, options)?;
+    let out = options.out.clone().unwrap_or_else(|| folder.join("shrink"));
     make(&out)?;
     output::note(&subject.introduction());
 
-    let stop = interrupt::token();
-    let mut trials = Trials::new(options, &subject, &out, began + budget.duration(), stop.clone())?;
-    let whole = reduce::focused(&subject.scenario, &subject.check);
-    let smallest =
-        if trials.shows(&whole)? == Some(true) { Some(search::smallest(&whole, &subject, &mut trials)?) } else { None };
-    let Some(smallest) = smallest else {
-        return Err(match stop.is_cancelled() {
-            true => Failure { exit: Exit::Interrupted, message: "interrupted before anything was known".into() },
-            false => Failure {
-                exit: Exit::Unknown,
-                message: format!(
-                    "{} was not violated again in {}: give more --tries, or a longer --budget{}",
-                    subject.check,
-                    trials.made(),
-                    trials.last_problem()
-                ),
-            },
-        });
-    };
-    let shown = trials.count(&smallest, CONFIRMED)?;
-    let regression = Regression { subject: &subject, smallest: &smallest, shown, finding: trials.finding() };
-    let file = out.join("regression.toml");
-    fs::write(&file, regression.text()?).map_err(|error| Failure::harness(format!("{}: {error}", file.display())))?;
+    let (began, stop) = (Instant::now(), interrupt::token());
+    let (searched, ended) = (began + budget.duration() * 4 / 5, began + budget.duration());
+    let mut trials = Trials::new(options, &subject, &out, searched, stop.clone())?;
+    if trials.shows(&whole)? != Some(true) {
+        return Err(not_again(&subject, &trials, stop.is_cancelled()));
+    }
+    let smallest = search::smallest(&whole, &subject, &mut trials)?;
+    let (made, given_up, file, record) = (trials.made(), trials.given_up(), trials.regression(), trials.record());
+    let regression = trials.confirm(&smallest, CONFIRMED, ended)?;
     output::say(&format!(
-        "{}: {}\n  was     {}\n  is      {}\n  shown   {}; {} in all, {:.0} s\n{}\nrun     {}\nreport  {}\n",
+        "{}: {}\n  was     {}\n  is      {}\n  shown   {}, found by {made}, in {:.0} s\n          {}\nrun     {}\nreport  {}\n",
         subject.check,
-        trials.finding().unwrap_or("it is violated"),
+        regression.story(),
         Size::of(&whole, subject.seed),
         Size::of(&smallest, subject.seed),
         regression.how_often(),
-        trials.made(),
         began.elapsed().as_secs_f64(),
-        trials.unfinished(),
+        if given_up { UNFINISHED } else { "leaving out any one part more did not show it" },
         regression.command(&file, &options.target),
-        trials.record().join("report.html").display()
+        record.join("report.html").display()
     ));
     if stop.is_cancelled() {
         return Err(Failure { exit: Exit::Interrupted, message: "interrupted: this is the smallest so far".into() });
     }
     Ok(Exit::Valid)
+}
+
+/// Whatever `run` would refuse is refused before anything is started.
+fn refuse_what_cannot_run(whole: &Scenario, subject: &Subject, options: &ShrinkOptions) -> Result<(), Failure> {
+    let common = Common {
+        target: options.target.clone(),
+        out: None,
+        format: Format::Console,
+        server: options.server.clone(),
+        allow_remote: options.allow_remote,
+    };
+    let plan = config::resolve(vec![whole.clone()], subject.seed, subject.defect.clone(), common, String::new())?;
+    let (was, is) = (&subject.target, &plan.target.target.name);
+    if was == is {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("the run was made on {was}, and --target is {is}: give the target file of the run")))
+}
+
+/// Why there is nothing to make smaller.
+fn not_again(subject: &Subject, trials: &Trials<'_>, interrupted: bool) -> Failure {
+    if interrupted {
+        return Failure { exit: Exit::Interrupted, message: "interrupted before anything was known".into() };
+    }
+    Failure {
+        exit: Exit::Unknown,
+        message: format!(
+            "{} was not violated again in {}: give more --tries, or a longer --budget{}",
+            subject.check,
+            trials.made(),
+            trials.last_problem()
+        ),
+    }
 }
 
 /// An empty folder, or a new one.
@@ -93,9 +107,4 @@ fn make(out: &Path) -> Result<(), Failure> {
         None => Ok(()),
         Some(_) => Err(Failure::usage(format!("{} is not empty: give another folder as --out", out.display()))),
     }
-}
-
-/// A path as an argument.
-fn argument(path: &Path) -> std::ffi::OsString {
-    PathBuf::from(path).into_os_string()
 }

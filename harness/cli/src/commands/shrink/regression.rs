@@ -1,4 +1,4 @@
-//! The smallest scenario as a file that says where it comes from.
+//! A smaller scenario as a file that says where it comes from.
 
 use std::path::Path;
 
@@ -10,29 +10,35 @@ use crate::exit::Failure;
 /// A scenario file of one seed.
 pub(super) struct Regression<'a> {
     pub(super) subject: &'a Subject,
-    pub(super) smallest: &'a Scenario,
-    /// In how many of how many runs it showed the violation.
-    pub(super) shown: (u32, u32),
+    pub(super) scenario: &'a Scenario,
+    /// What the last run that showed the violation says.
     pub(super) finding: Option<&'a str>,
+    /// In how many of how many runs it was seen again.
+    pub(super) shown: (u32, u32),
 }
 
 impl Regression<'_> {
     /// The file.
     pub(super) fn text(&self) -> Result<String, Failure> {
-        let Subject { run, check, seed, summary, .. } = self.subject;
-        let scenario = Scenario { seed: Some(*seed), ..self.smallest.clone() };
+        let Subject { run, check, seed, .. } = self.subject;
+        let scenario = Scenario { seed: Some(*seed), ..self.scenario.clone() };
         let text = codec::write_toml(&scenario).map_err(Failure::harness)?;
-        let story = one_line(self.finding.unwrap_or(summary));
         Ok(format!(
-            "# A regression of {check}, made by `overdraft shrink` from the run {run}.\n# {story}\n# Shown {}.\n\n{text}",
+            "# A regression of {check}, made by `overdraft shrink` from the run {run}.\n# {}\n# Shown {}.\n\n{text}",
+            one_line(self.story()),
             self.how_often()
         ))
+    }
+
+    /// What it shows.
+    pub(super) fn story(&self) -> &str {
+        self.finding.unwrap_or(&self.subject.summary)
     }
 
     /// How often it was seen again.
     pub(super) fn how_often(&self) -> String {
         match self.shown {
-            (_, 0) => "once; there was no time to repeat it".to_owned(),
+            (_, 0) => "once; it was not repeated yet".to_owned(),
             (shown, of) => format!("in {shown} of {of} runs of it"),
         }
     }

@@ -1,5 +1,10 @@
 //! What is to be made smaller: one violation of a saved run, and all that its record tells of it.
 
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
 use overdraft_checkers::answers_needed;
 use overdraft_engine::store::Store;
 use overdraft_model::{
@@ -11,8 +16,8 @@ use overdraft_model::{
 
 use crate::{args::ShrinkOptions, exit::Failure};
 
-/// Histories judged, at most, to find the answers on which a violation rests.
-const JUDGED: usize = 300;
+/// How long it is searched for the answers on which a violation rests.
+const JUDGED: Duration = Duration::from_secs(20);
 
 /// One violation.
 pub(super) struct Subject {
@@ -31,8 +36,8 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn read(options: &ShrinkOptions) -> Result<Self, Failure> {
-        let record = Store::open(options.folder.clone()).load().map_err(|error| Failure::usage(error.to_string()))?;
+    pub(super) fn read(folder: &Path, options: &ShrinkOptions) -> Result<Self, Failure> {
+        let record = Store::open(folder.to_owned()).load().map_err(|error| Failure::usage(error.to_string()))?;
         let verdict = overdraft_checkers::judge(&record.manifest, &record.histories, &record.evidence);
         let violated = verdict.scenarios.iter().enumerate().flat_map(|(at, scenario)| {
             scenario
@@ -55,8 +60,9 @@ impl Subject {
         let nth = verdict.scenarios[..*at].iter().filter(|before| before.scenario == of.scenario).count();
         let history = record.histories.iter().filter(|history| history.scenario == of.scenario).nth(nth);
         let evidence = record.evidence.scenarios.iter().filter(|evidence| evidence.scenario == of.scenario).nth(nth);
+        let until = Instant::now() + JUDGED;
         let needed = history.zip(evidence).and_then(|(history, evidence)| {
-            answers_needed(&record.manifest, planned, history, evidence, &check.id, JUDGED)
+            answers_needed(&record.manifest, planned, history, evidence, &check.id, || Instant::now() < until)
         });
         let calls = history.map_or(&[][..], |history| history.calls.as_slice());
         let finding = check.findings.first();

@@ -1,9 +1,9 @@
-//! Whether a smaller scenario still shows the violation: it is run, a few times if need be.
+//! Whether a smaller scenario still shows the violation: it is run, a few times if need be. The smallest that does is
+//! written down at once, so that nothing that happens later can lose it.
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use overdraft_model::{
 use overdraft_scenarios::reduce::Size;
 use tokio_util::sync::CancellationToken;
 
-use super::{argument, subject::Subject};
+use super::{regression::Regression, subject::Subject};
 use crate::{
     args::ShrinkOptions,
     commands::children::{Children, Ended, LONGEST, forget},
@@ -25,38 +25,33 @@ use crate::{
 };
 
 /// Runs smaller scenarios until the time is up.
-pub(super) struct Trials {
+pub(super) struct Trials<'a> {
     children: Children,
+    subject: &'a Subject,
     out: PathBuf,
-    check: String,
-    seed: u64,
     tries: u32,
+    /// No smaller scenario is tried after this.
     deadline: Instant,
     /// What is known, by the scenario as text: the same is not tried twice.
     known: HashMap<String, bool>,
     made: usize,
     /// What the last run that showed it says.
     finding: Option<String>,
-    /// Why the last run ended without a verdict.
+    /// Why the last run without a verdict had none.
     problem: Option<String>,
     given_up: bool,
 }
 
-impl Trials {
+impl<'a> Trials<'a> {
     pub(super) fn new(
         options: &ShrinkOptions,
-        subject: &Subject,
+        subject: &'a Subject,
         out: &Path,
         deadline: Instant,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
         let mut common = options.server.arguments();
-        common.extend([
-            "--seed".into(),
-            subject.seed.to_string().into(),
-            "--target".into(),
-            options.target.clone().into(),
-        ]);
+        common.extend(["--target".into(), options.target.clone().into()]);
         if let Some(defect) = &subject.defect {
             common.extend(["--defect".into(), defect.into()]);
         }
@@ -65,9 +60,8 @@ impl Trials {
         }
         Ok(Self {
             children: Children::new(common, stop)?,
+            subject,
             out: out.to_owned(),
-            check: subject.check.clone(),
-            seed: subject.seed,
             tries: options.tries,
             deadline,
             known: HashMap::new(),
@@ -84,91 +78,112 @@ impl Trials {
         if let Some(known) = self.known.get(&text) {
             return Ok(Some(*known));
         }
-        let file = self.out.join("candidate.toml");
-        fs::write(&file, &text).map_err(|error| Failure::harness(format!("{}: {error}", file.display())))?;
+        let file = self.candidate();
+        write(&file, &Regression { subject: self.subject, scenario, finding: None, shown: (0, 0) }.text()?)?;
         let (mut shown, mut run) = (false, 0);
         while run < self.tries && !shown {
-            let Some(showed) = self.once(&file)? else { return Ok(None) };
-            (shown, run) = (showed, run + 1);
+            let Some(ended) = self.once(&file, self.deadline)? else {
+                self.given_up = true;
+                return Ok(None);
+            };
+            run += 1;
+            shown = match ended {
+                Showed::It => true,
+                Showed::Nothing => false,
+                // It is refused, or the machine is in trouble: again would come to the same.
+                Showed::NoVerdict => break,
+            };
         }
         output::note(&format!(
             "[{}] {}: {}",
             self.made,
-            Size::of(scenario, self.seed),
+            Size::of(scenario, self.subject.seed),
             if shown { format!("shows it, in run {run}") } else { format!("does not show it in {run}") }
         ));
+        if shown {
+            self.write_down(scenario, (0, 0))?;
+        }
         self.known.insert(text, shown);
         Ok(Some(shown))
     }
 
-    /// In how many of how many runs a scenario shows the violation.
-    pub(super) fn count(&mut self, scenario: &Scenario, runs: u32) -> Result<(u32, u32), Failure> {
-        let file = self.out.join("candidate.toml");
-        let text = codec::write_toml(scenario).map_err(Failure::harness)?;
-        fs::write(&file, text).map_err(|error| Failure::harness(format!("{}: {error}", file.display())))?;
+    /// Runs the regression again, at most so often and until then, and writes into it how often it showed the
+    /// violation.
+    pub(super) fn confirm<'s>(
+        &'s mut self,
+        scenario: &'s Scenario,
+        runs: u32,
+        until: Instant,
+    ) -> Result<Regression<'s>, Failure> {
         let (mut shown, mut made) = (0, 0);
         while made < runs {
-            let Some(showed) = self.once(&file)? else { break };
-            (shown, made) = (shown + u32::from(showed), made + 1);
+            let Some(showed) = self.once(&self.regression(), until)? else { break };
+            (shown, made) = (shown + u32::from(matches!(showed, Showed::It)), made + 1);
         }
-        // It is in the regression now.
-        let _ = fs::remove_file(&file);
-        Ok((shown, made))
+        self.write_down(scenario, (shown, made))
     }
 
-    /// One run. The record of the last one that showed it is kept.
-    fn once(&mut self, file: &Path) -> Result<Option<bool>, Failure> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+    fn write_down<'s>(&'s self, scenario: &'s Scenario, shown: (u32, u32)) -> Result<Regression<'s>, Failure> {
+        let finding = self.finding.as_deref();
+        let regression = Regression { subject: self.subject, scenario, finding, shown };
+        write(&self.regression(), &regression.text()?)?;
+        Ok(regression)
+    }
+
+    /// One run; none if it could not come to its end. The record of the last one that showed the violation is kept.
+    fn once(&mut self, file: &Path, until: Instant) -> Result<Option<Showed>, Failure> {
+        let left = until.saturating_duration_since(Instant::now());
         if left < Duration::from_secs(1) || self.children.stop.is_cancelled() {
-            self.given_up = true;
             return Ok(None);
         }
         let folder = self.out.join("run");
-        let arguments: [OsString; 1] = [argument(file)];
-        let ended = self.children.run(&arguments, &folder, left.min(LONGEST))?;
+        let ended = self.children.run(&[file.as_os_str().to_owned()], &folder, left.min(LONGEST));
+        let ended = ended.inspect_err(|_| forget(&folder))?;
         let showed = match ended {
-            Ended::CutShort => {
-                self.given_up = true;
+            Ended::CutShort if self.children.stop.is_cancelled() || left <= LONGEST => {
                 forget(&folder);
                 return Ok(None);
             }
-            Ended::Judged(verdict) => self.finding_of(&verdict),
-            Ended::Failed(words) => {
-                self.problem = Some(words);
-                None
-            }
+            Ended::CutShort => self.no_verdict(format!("no end within {} s", LONGEST.as_secs())),
+            Ended::Failed(words) => self.no_verdict(words),
+            Ended::Judged(verdict) => match self.finding_of(&verdict) {
+                None => Showed::Nothing,
+                Some(finding) => {
+                    self.finding = Some(finding);
+                    replace(&folder, &self.record())?;
+                    Showed::It
+                }
+            },
         };
         self.made += 1;
-        if let Some(finding) = showed {
-            self.finding = Some(finding);
-            let record = self.record();
-            let kept = match fs::remove_dir_all(&record) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => fs::rename(&folder, &record),
-            };
-            kept.map_err(|error| Failure::harness(format!("{}: {error}", record.display())))?;
-            forget(&folder);
-            return Ok(Some(true));
-        }
         forget(&folder);
-        Ok(Some(false))
+        Ok(Some(showed))
+    }
+
+    fn no_verdict(&mut self, why: String) -> Showed {
+        self.problem = Some(why);
+        Showed::NoVerdict
     }
 
     /// What a verdict says of the check, if it calls it violated.
     fn finding_of(&self, verdict: &Verdict) -> Option<String> {
-        let checks = verdict.scenarios.iter().flat_map(|scenario| &scenario.checks);
-        let check = checks.into_iter().find(|check| check.id == self.check && check.validity == Validity::Invalid)?;
+        let mut checks = verdict.scenarios.iter().flat_map(|scenario| &scenario.checks);
+        let check = checks.find(|check| check.id == self.subject.check && check.validity == Validity::Invalid)?;
         Some(check.findings.first().map_or(&check.observed, |finding| &finding.summary).clone())
+    }
+
+    fn candidate(&self) -> PathBuf {
+        self.out.join("candidate.toml")
+    }
+
+    /// Where the smallest scenario so far is.
+    pub(super) fn regression(&self) -> PathBuf {
+        self.out.join("regression.toml")
     }
 
     /// Where the record of the last run that showed it is.
     pub(super) fn record(&self) -> PathBuf {
         self.out.join("smallest")
-    }
-
-    /// What that run says.
-    pub(super) fn finding(&self) -> Option<&str> {
-        self.finding.as_deref()
     }
 
     /// How many runs were made, in words.
@@ -182,11 +197,34 @@ impl Trials {
     }
 
     /// Whether more could have been tried.
-    pub(super) fn unfinished(&self) -> &'static str {
-        if self.given_up {
-            "        the time was up before every smaller one was tried: give a longer --budget\n"
-        } else {
-            "        leaving out anything more of it did not show it\n"
-        }
+    pub(super) const fn given_up(&self) -> bool {
+        self.given_up
     }
+}
+
+impl Drop for Trials<'_> {
+    fn drop(&mut self) {
+        // Whatever it held that is worth keeping is in the regression.
+        let _ = fs::remove_file(self.candidate());
+    }
+}
+
+/// What a run came to.
+enum Showed {
+    It,
+    Nothing,
+    NoVerdict,
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text).map_err(|error| Failure::harness(format!("{}: {error}", file.display())))
+}
+
+/// Moves a folder to where another may be.
+fn replace(from: &Path, to: &Path) -> Result<(), Failure> {
+    let moved = match fs::remove_dir_all(to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::rename(from, to),
+    };
+    moved.map_err(|error| Failure::harness(format!("{}: {error}", to.display())))
 }
