@@ -58,7 +58,10 @@ async fn a_rolling_restart_replaces_all_and_somebody_always_answers() {
     let before = pids(&broken).await;
     let held = broken.inject(r#"{ kind = "instances-restarted", rolling = true }"#).await;
     while held.effects() < 2 {
-        assert!(broken.answers(0).await.is_some() || broken.answers(1).await.is_some(), "nobody answered");
+        // The second may leave between two questions, but not before the first is back.
+        let somebody =
+            broken.answers(0).await.is_some() || broken.answers(1).await.is_some() || broken.answers(0).await.is_some();
+        assert!(somebody, "nobody answered");
     }
     assert_eq!(held.heal().await, Ok(2));
     assert!(before.is_disjoint(&pids(&broken).await));
