@@ -77,7 +77,11 @@ impl Failure {
             )
             | RunError::Session(_)
             | RunError::Collect(_) => Exit::Usage,
-            RunError::Provision(ProvisionError::Postgres(_) | ProvisionError::Wire(WireError::Start { .. }))
+            RunError::Provision(
+                ProvisionError::Postgres(_)
+                | ProvisionError::Provider(_)
+                | ProvisionError::Wire(WireError::Start { .. }),
+            )
             | RunError::Drive(_)
             | RunError::Recorder(_)
             | RunError::Settle(_)

@@ -22,7 +22,7 @@ async fn main() -> io::Result<()> {
         retry_compression: 20_000,
         tolerance: std::time::Duration::from_secs(300),
     })
-    .await;
+    .await?;
     let began = Instant::now();
     let mut out = io::stdout();
     writeln!(out, "{}", sim.url())?;

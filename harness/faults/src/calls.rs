@@ -13,12 +13,11 @@ use std::{
 };
 
 use tokio::sync::watch;
-use wiremock::{Request, ResponseTemplate};
 
 use crate::{
     guard::{Active, Guard, locked},
     row::Row,
-    server::Reply,
+    server::{Reply, Request, Response},
 };
 
 /// How long an answer stalls at most. Whoever waits is killed long before.
@@ -111,7 +110,7 @@ impl Calls {
 
     /// Works on a request by `work`, unless a blow falls on it.
     pub(crate) fn meet(&self, request: &Request, work: impl FnOnce() -> Reply) -> Reply {
-        let what = format!("{} {}", request.method, without_ids(request.url.path()));
+        let what = format!("{} {}", request.method, without_ids(request.uri.path()));
         {
             let mut record = locked(&self.record);
             if record.open && record.calls.len() < MOST_CALLS {
@@ -124,7 +123,7 @@ impl Calls {
             work();
         }
         strike(&rule);
-        if blow.stalls { Reply::Answer(ResponseTemplate::new(503).set_delay(STALL)) } else { Reply::Lost }
+        if blow.stalls { Reply::Answer(Response::new(503).after(STALL)) } else { Reply::Lost }
     }
 }
 

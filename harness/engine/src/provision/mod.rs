@@ -49,6 +49,9 @@ pub enum ProvisionError {
     /// No proxy in a wire.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// No simulated provider.
+    #[error("no provider could be simulated: {0}")]
+    Provider(std::io::Error),
     /// Races cannot be released as the target file says.
     #[error(
         "service.races = \"single-write\" needs instances that speak HTTP/2 without TLS and with prior knowledge, but \
@@ -153,8 +156,9 @@ impl Environment {
             retry_compression: RETRY_COMPRESSION,
             tolerance: target.webhook.as_ref().map_or(Duration::from_secs(300), |webhook| webhook.tolerance.duration()),
         })
-        .await;
-        let email = EmailSim::start(site.seed, target.email.clone()).await;
+        .await
+        .map_err(ProvisionError::Provider)?;
+        let email = EmailSim::start(site.seed, target.email.clone()).await.map_err(ProvisionError::Provider)?;
         let mut wires = Wires::new(site.seed);
         let url_of_instances = wires.lead_to_the_database(&planned.scenario, database_url).await?;
         let values: Values = [

@@ -7,7 +7,7 @@
 
 use overdraft_model::evidence::{Email, RefusedEmail};
 use serde_json::{Value, json};
-use wiremock::{Request, ResponseTemplate};
+use sha2::{Digest, Sha256};
 
 use super::{
     ALERTS, Room, Sink,
@@ -17,7 +17,7 @@ use crate::{
     calls::Calls,
     draw::Draw,
     guard::{Active, locked},
-    server::{Reply, Service},
+    server::{Reply, Request, Response, Service},
 };
 
 /// Resend's limit on keys, in characters.
@@ -30,7 +30,7 @@ impl Service for Room {
 
     fn reply(&self, request: &Request) -> Reply {
         let mut sink = locked(&self.sink);
-        match (request.method.as_str(), request.url.path()) {
+        match (request.method.as_str(), request.uri.path()) {
             ("POST", ALERTS) => Reply::Answer(alert(&mut sink, &request.body)),
             ("POST", "/emails") => self.email(&mut sink, request),
             _ => Reply::Answer(error(404, "not_found", "The requested endpoint does not exist.")),
@@ -42,8 +42,7 @@ impl Room {
     fn email(&self, sink: &mut Sink, request: &Request) -> Reply {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let message = Message::of(request, &body, &self.rule);
-        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-        match self.judge(sink, &message, &body, text("authorization"), text("idempotency-key")) {
+        match self.judge(sink, &message, &body, request.header("authorization"), request.header("idempotency-key")) {
             Ok(reply) => reply,
             Err(Invalid { status, name, message: reason }) => {
                 for recipient in &message.recipients {
@@ -51,7 +50,7 @@ impl Room {
                     sink.ledger.refused.push(RefusedEmail { event, recipient, status });
                 }
                 let answer = error(status, name, &reason);
-                Reply::Answer(if status == 429 { answer.insert_header("retry-after", "1") } else { answer })
+                Reply::Answer(if status == 429 { answer.header("retry-after", "1") } else { answer })
             }
         }
     }
@@ -82,7 +81,7 @@ impl Room {
                 return Err(invalid(400, "invalid_idempotency_key", text));
             }
             match sink.memory.get(key) {
-                Some((known, id)) if known == body => return Ok(Reply::Answer(sent(id))),
+                Some((known, id)) if *known == digest(body) => return Ok(Reply::Answer(sent(id))),
                 Some(_) => {
                     let text = "This idempotency key was already used with another request body.";
                     return Err(invalid(409, "invalid_idempotent_request", text));
@@ -151,7 +150,7 @@ impl Room {
         Ok(Reply::Answer(match slow_by.filter(|slow_by| !slow_by.is_zero()) {
             Some(slow_by) => {
                 hit();
-                answer.set_delay(slow_by)
+                answer.after(slow_by)
             }
             None => answer,
         }))
@@ -174,15 +173,15 @@ impl Room {
             });
         }
         if let Some(key) = key {
-            sink.memory.insert(key.to_owned(), (body.clone(), id.clone()));
+            sink.memory.insert(key.to_owned(), (digest(body), id.clone()));
         }
         id
     }
 }
 
 /// Slack's incoming webhook: a text is answered with a bare "ok".
-fn alert(sink: &mut Sink, body: &[u8]) -> ResponseTemplate {
-    let text = |status, text: &str| ResponseTemplate::new(status).set_body_raw(text.to_owned(), "text/plain");
+fn alert(sink: &mut Sink, body: &[u8]) -> Response {
+    let text = |status, text: &str| Response::new(status).body(text.to_owned(), "text/plain");
     match serde_json::from_slice::<Value>(body) {
         Err(_) => text(400, "invalid_payload"),
         Ok(body) => match body["text"].as_str() {
@@ -195,12 +194,17 @@ fn alert(sink: &mut Sink, body: &[u8]) -> ResponseTemplate {
     }
 }
 
-fn sent(id: &str) -> ResponseTemplate {
-    ResponseTemplate::new(200).set_body_json(json!({ "id": id }))
+/// Tells two bodies apart, whatever the order of their fields.
+fn digest(body: &Value) -> [u8; 32] {
+    Sha256::digest(body.to_string()).into()
 }
 
-fn error(status: u16, name: &str, message: &str) -> ResponseTemplate {
-    ResponseTemplate::new(status).set_body_json(json!({ "statusCode": status, "name": name, "message": message }))
+fn sent(id: &str) -> Response {
+    Response::new(200).json(&json!({ "id": id }))
+}
+
+fn error(status: u16, name: &str, message: &str) -> Response {
+    Response::new(status).json(&json!({ "statusCode": status, "name": name, "message": message }))
 }
 
 fn invalid(status: u16, name: &'static str, message: &str) -> Invalid {

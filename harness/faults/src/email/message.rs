@@ -2,7 +2,8 @@
 
 use overdraft_model::target::EmailRule;
 use serde_json::Value;
-use wiremock::Request;
+
+use crate::server::Request;
 
 /// Resend's limit on recipients of one email.
 const MOST_RECIPIENTS: usize = 50;
@@ -48,7 +49,7 @@ impl Message {
         });
         let header = || {
             let name = rule.event_header.as_ref()?;
-            request.headers.get(name.as_str())?.to_str().ok().map(str::to_owned)
+            request.header(name).map(str::to_owned)
         };
         let event = pointed.or_else(header).unwrap_or_else(|| subject.clone());
         let text = ["text", "html"].iter().find_map(|field| body[field].as_str()).unwrap_or_default();

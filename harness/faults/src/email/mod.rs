@@ -14,18 +14,17 @@ mod message;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::{Arc, Mutex},
 };
 
 use overdraft_model::{evidence::EmailSink, fault::Fault, target::EmailRule};
-use serde_json::Value;
-use wiremock::MockServer;
 
 use self::fates::Flaky;
 use crate::{
     calls::Calls,
     guard::{Guard, Slot, locked},
-    server,
+    server::Server,
 };
 
 /// Path of the alert hook.
@@ -45,8 +44,8 @@ struct Room {
 #[derive(Default)]
 struct Sink {
     ledger: EmailSink,
-    /// Idempotency keys: the body they came with and the id that was answered.
-    memory: BTreeMap<String, (Value, String)>,
+    /// Idempotency keys: the SHA-256 of the body they came with and the id that was answered.
+    memory: BTreeMap<String, ([u8; 32], String)>,
     /// Distinct messages by recipient, in the order of their first attempts.
     messages: BTreeMap<String, Vec<String>>,
     /// Attempts under the present `EmailFlaky`, by recipient and event.
@@ -93,7 +92,7 @@ impl Sink {
 #[derive(Clone)]
 pub struct EmailSim {
     room: Arc<Room>,
-    server: Arc<MockServer>,
+    server: Arc<Server>,
 }
 
 impl std::fmt::Debug for EmailSim {
@@ -104,11 +103,14 @@ impl std::fmt::Debug for EmailSim {
 
 impl EmailSim {
     /// Starts on a free loopback port.
-    pub async fn start(seed: u64, rule: EmailRule) -> Self {
+    ///
+    /// # Errors
+    /// Fails where no port is free.
+    pub async fn start(seed: u64, rule: EmailRule) -> io::Result<Self> {
         let (down, flaky, calls, sink) = (Slot::default(), Slot::default(), Calls::default(), Mutex::default());
         let room = Arc::new(Room { seed, rule, down, flaky, calls, sink });
-        let server = Arc::new(server::serve(Arc::clone(&room)).await);
-        Self { room, server }
+        let server = Arc::new(Server::start(Arc::clone(&room)).await?);
+        Ok(Self { room, server })
     }
 
     /// Where the API is, without a trailing slash and without `/emails`.

@@ -36,12 +36,12 @@ mod signature;
 mod signing;
 
 use std::{
+    io,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use overdraft_model::evidence;
-use wiremock::MockServer;
 
 use self::{
     book::{Book, Moment},
@@ -49,7 +49,7 @@ use self::{
     deliveries::Weather,
     signing::Secrets,
 };
-use crate::{calls::Calls, guard::locked, server};
+use crate::{calls::Calls, guard::locked, server::Server};
 
 pub use claiming::{ClaimError, Ruling};
 pub use control::Held;
@@ -87,7 +87,7 @@ struct Room {
 #[derive(Clone)]
 pub struct StripeSim {
     room: Arc<Room>,
-    server: Arc<MockServer>,
+    server: Arc<Server>,
 }
 
 impl std::fmt::Debug for StripeSim {
@@ -98,7 +98,10 @@ impl std::fmt::Debug for StripeSim {
 
 impl StripeSim {
     /// Starts on a free loopback port. `created` of its objects is the computer's time of day.
-    pub async fn start(settings: StripeSettings) -> Self {
+    ///
+    /// # Errors
+    /// Fails where no port is free.
+    pub async fn start(settings: StripeSettings) -> io::Result<Self> {
         let clock = || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
@@ -107,13 +110,16 @@ impl StripeSim {
     }
 
     /// The same with a time of day of the caller's choice, in Unix seconds: then the bytes of events repeat.
-    pub async fn start_with_clock(settings: StripeSettings, clock: fn() -> i64) -> Self {
+    ///
+    /// # Errors
+    /// Fails where no port is free.
+    pub async fn start_with_clock(settings: StripeSettings, clock: fn() -> i64) -> io::Result<Self> {
         let book = Mutex::new(Book::new(settings.retry_compression));
         let secrets = Mutex::new(Secrets::of(&settings.webhook_secret));
         let room =
             Arc::new(Room { settings, clock, faults: Faults::default(), calls: Calls::default(), secrets, book });
-        let server = Arc::new(server::serve(Arc::clone(&room)).await);
-        Self { room, server }
+        let server = Arc::new(Server::start(Arc::clone(&room)).await?);
+        Ok(Self { room, server })
     }
 
     /// Where the API is, without a trailing slash and without `/v1`.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 async fn sim() -> EmailSim {
     let rule = EmailRule { event_pointer: Some("/tags/0/value".into()), event_header: Some("x-event".into()) };
-    EmailSim::start(1, rule).await
+    EmailSim::start(1, rule).await.unwrap()
 }
 
 fn mail(to: impl Into<Value>, event: &str) -> Value {

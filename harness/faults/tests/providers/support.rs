@@ -20,7 +20,7 @@ pub async fn stripe(seed: u64) -> StripeSim {
         retry_compression: 1_000,
         tolerance: Duration::from_secs(300),
     };
-    StripeSim::start_with_clock(settings, || NOW).await
+    StripeSim::start_with_clock(settings, || NOW).await.unwrap()
 }
 
 pub fn ms(ms: u64) -> Duration {

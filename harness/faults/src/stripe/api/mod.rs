@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 
 use overdraft_model::fault::Fault;
 use serde_json::Value;
-use wiremock::{Request, ResponseTemplate};
 
 use self::{
     form::{Form, FormError},
@@ -43,7 +42,7 @@ use crate::{
     calls::Calls,
     draw::Draw,
     guard::{Active, locked},
-    server::{Reply, Service},
+    server::{Reply, Request, Response, Service},
 };
 
 /// Stripe's limit on keys, in characters.
@@ -73,10 +72,10 @@ impl Service for Room {
     fn reply(&self, request: &Request) -> Reply {
         let mut book = locked(&self.book);
         let number = book.uses_of("request").to_string();
-        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = |name: &str| request.header(name).map(str::to_owned);
         let asked = Asked {
             method: request.method.as_str(),
-            path: request.url.path(),
+            path: request.uri.path(),
             request: format!("req_{}", Draw::of(self.settings.seed, &["request", &number]).word(14)),
             key: text("idempotency-key").filter(|key| !key.is_empty() && request.method.as_str() == "POST"),
         };
@@ -95,30 +94,30 @@ impl Service for Room {
         }
         let delay = self.slows(&mut book, &asked, request);
         let version = text("stripe-version").unwrap_or_else(|| self.settings.api_version.clone());
-        let mut template = ResponseTemplate::new(answer.status)
-            .set_body_raw(format!("{:#}\n", answer.body), "application/json")
-            .insert_header("request-id", asked.request.as_str())
-            .insert_header("stripe-version", version)
-            .insert_header("cache-control", "no-cache, no-store");
+        let mut response = Response::new(answer.status)
+            .body(format!("{:#}\n", answer.body), "application/json")
+            .header("request-id", &asked.request)
+            .header("stripe-version", &version)
+            .header("cache-control", "no-cache, no-store");
         if answer.status == 429 {
-            template = template.insert_header("stripe-rate-limited-reason", "global-rate");
+            response = response.header("stripe-rate-limited-reason", "global-rate");
         }
         if let Some(delay) = delay {
-            template = template.set_delay(delay);
+            response = response.after(delay);
         }
         if let Some(key) = asked.key {
             let known = book.memory.get_mut(&key).filter(|known| known.request == asked.request);
             if let (Some(known), Some(delay)) = (known, delay) {
                 known.answered_at = Instant::now().checked_add(delay);
             }
-            template = template
-                .insert_header("idempotency-key", key)
-                .insert_header("original-request", answer.repeats.as_deref().unwrap_or(&asked.request));
+            response = response
+                .header("idempotency-key", &key)
+                .header("original-request", answer.repeats.as_deref().unwrap_or(&asked.request));
         }
         if answer.repeats.is_some() {
-            template = template.insert_header("idempotent-replayed", "true");
+            response = response.header("idempotent-replayed", "true");
         }
-        Reply::Answer(template)
+        Reply::Answer(response)
     }
 }
 
@@ -140,7 +139,7 @@ impl Room {
         authenticate(authorization)?;
         let route = Route::of(asked.method, asked.path).ok_or_else(|| unrecognized(asked))?;
         self.spoil(book, asked, request)?;
-        let text = if asked.method == "POST" { &request.body } else { request.url.query().unwrap_or("").as_bytes() };
+        let text = if asked.method == "POST" { &request.body } else { request.uri.query().unwrap_or("").as_bytes() };
         let form = Form::parse(text).map_err(|FormError(param)| Refusal::invalid(&param, None, "Invalid object"))?;
         let fingerprint = format!("{} {} {}", asked.method, asked.path, form.canonical());
         if let Some(key) = &asked.key {
