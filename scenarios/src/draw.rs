@@ -46,6 +46,13 @@ impl WorldBuilder {
         self.workspace(name, "buyer", credits);
     }
 
+    /// So many customers, with so many credits each; their names.
+    pub(crate) fn buyers(&mut self, count: usize, credits: i64) -> Vec<String> {
+        let names: Vec<String> = (1..=count).map(|n| format!("buyer-{n:03}")).collect();
+        names.iter().for_each(|name| self.buyer(name, credits));
+        names
+    }
+
     /// Rate limits apply to the workspaces that follow.
     pub(crate) fn limited(&mut self, limited: bool) {
         self.limited = limited;

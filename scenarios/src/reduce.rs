@@ -46,18 +46,6 @@ impl Cut {
         }
     }
 
-    /// What its parts are called, when there are several.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Faults => "faults",
-            Self::Users => "users",
-            Self::Steps => "steps",
-            Self::Case => "steps of the case",
-            Self::Struck => "operations that are struck",
-        }
-    }
-
     /// The parts of which some may be left out.
     #[must_use]
     pub fn parts(self, scenario: &Scenario, seed: u64) -> Vec<Part> {
@@ -117,8 +105,8 @@ fn kept(places: BTreeSet<(usize, usize)>) -> Vec<Kept> {
 }
 
 /// Guesses at what is enough, the smallest first, from operations that showed a violation: their own steps; all steps
-/// about the same leads, the same workspaces, both. Empty where the
-/// workload draws no steps of users, or nothing would be left out.
+/// about the same leads, the same workspaces, both. Empty where the workload draws no steps of users, or nothing would be
+/// left out.
 #[must_use]
 pub fn about(scenario: &Scenario, seed: u64, told: &[Operation]) -> Vec<Scenario> {
     if !Cut::of(scenario).contains(&Cut::Steps) {

@@ -207,6 +207,18 @@ fn moved_otherwise<'a>(case: &Case<'a>) -> BTreeSet<&'a str> {
 }
 
 impl<'a> Story<'a> {
+    /// One of its operations, in a few words.
+    pub(crate) fn line(&self, at: usize) -> String {
+        let Timed { operation, output, .. } = &self.history[at];
+        match (operation, output) {
+            (AccountCall::Debit(price) | AccountCall::DebitAndRead(price), _) => format!("paid {price}"),
+            (AccountCall::Credit(credits), _) => format!("credited {credits}"),
+            (AccountCall::Refuse(price), _) => format!("refused {price}"),
+            (AccountCall::Read, Some(balance)) => format!("told {balance}"),
+            (AccountCall::Read, None) => "told nothing".to_owned(),
+        }
+    }
+
     fn push(&mut self, timed: Timed<AccountCall, i64>, call: Option<&'a Call>) -> usize {
         self.history.push(timed);
         self.calls.push(call);

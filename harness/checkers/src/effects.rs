@@ -16,6 +16,7 @@ use overdraft_model::{
 use crate::{
     case::{Buy, Case},
     linearizable::End,
+    trial::Trial,
 };
 
 /// A purchase that took effect, or may have.
@@ -61,6 +62,15 @@ pub(crate) struct Effects<'a> {
     pub(crate) sold_out: HashMap<&'a str, Vec<Refused<'a>>>,
     /// Refusals for want of credits, by workspace.
     pub(crate) unfunded: BTreeMap<&'a str, Vec<Refused<'a>>>,
+}
+
+/// Whether the rows are mapped that tell effects; without them a trial stays open.
+pub(crate) fn told(case: &Case<'_>, trial: &mut Trial) -> bool {
+    trial.need("purchases", case.database().purchases.as_ref());
+    if case.sells_credits {
+        trial.need("grants", case.database().grants.as_ref());
+    }
+    trial.complete()
 }
 
 /// Calls by what a row may know of them.

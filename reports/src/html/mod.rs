@@ -18,7 +18,7 @@ mod timeline;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use overdraft_model::verdict::Verdict;
 
-pub(crate) use self::style::CSS;
+use self::style::CSS;
 use crate::{budget::Budget, clean, status::Status, words};
 
 /// The whole page stays below this.
@@ -34,6 +34,11 @@ pub fn html(verdict: &Verdict, baseline: Option<&Verdict>) -> String {
     let verdict = clean::verdict(verdict);
     let baseline = baseline.map(clean::verdict);
     let title = format!("{} Overdraft: {}", Status::from(verdict.validity).symbol(), verdict.provenance.target);
+    page(&title, &body(&verdict, baseline.as_ref()))
+}
+
+/// A self-contained page in the look of the reports.
+pub(crate) fn page(title: &str, body: &Markup) -> String {
     let page = markup! {
         (DOCTYPE)
         html lang="en" {
@@ -42,10 +47,10 @@ pub fn html(verdict: &Verdict, baseline: Option<&Verdict>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content="overdraft";
-                title { (words::clip(&title, 120)) }
+                title { (words::clip(title, 120)) }
                 style { (PreEscaped(CSS)) }
             }
-            body { (body(&verdict, baseline.as_ref())) }
+            body { (body) }
         }
     };
     page.into_string()

@@ -1,13 +1,13 @@
 //! The matrix as one page, in the look of the reports.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use maud::{Markup, html as markup};
 
 use super::{
     Matrix, ProofRun, Row, Standing,
     markdown::{RULES, gaps, interval, others, sign, why},
 };
 use crate::{
-    html::{CSS, scroller},
+    html::{page, scroller},
     status::Status,
     words,
 };
@@ -16,46 +16,33 @@ use crate::{
 #[must_use]
 pub fn html(matrix: &Matrix) -> String {
     let (status, origin) = (Status::from(matrix.validity()), &matrix.origin);
-    let page = markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="generator" content="overdraft";
-                title { (status.symbol()) " Overdraft: the detector, proven" }
-                style { (PreEscaped(CSS)) }
-            }
-            body {
-                header class=(format!("band {}", status.word())) {
-                    div.wrap {
-                        p.kicker { "Overdraft · planted defects against the harness" }
-                        h1 { span.disc aria-hidden="true" { (status.symbol()) } (title(status)) }
-                        p.cause { (matrix.headline()) "." }
-                    }
-                }
-                main.wrap {
-                    section aria-labelledby="defects" {
-                        h2 #defects { "Planted defects" }
-                        p.note { (RULES) }
-                        (scroller("Planted defects", &table(&matrix.rows)))
-                    }
-                    (clean(matrix))
-                    section aria-labelledby="provenance" {
-                        h2 #provenance { "Where this comes from" }
-                        dl.provenance {
-                            @for (name, value) in [("Build", &origin.version), ("Host", &origin.host), ("Written", &origin.written)] {
-                                div { dt { (name) } dd { (words::clip(value, 300)) } }
-                            }
-                        }
-                    }
-                }
-                footer.wrap { p { "Written by " code { "overdraft prove" } ". One run of it is " code { "overdraft run SCENARIO --defect DEFECT --seed SEED" } "." } }
+    let body = markup! {
+        header class=(format!("band {}", status.word())) {
+            div.wrap {
+                p.kicker { "Overdraft · planted defects against the harness" }
+                h1 { span.disc aria-hidden="true" { (status.symbol()) } (title(status)) }
+                p.cause { (matrix.headline()) "." }
             }
         }
+        main.wrap {
+            section aria-labelledby="defects" {
+                h2 #defects { "Planted defects" }
+                p.note { (RULES) }
+                (scroller("Planted defects", &table(&matrix.rows)))
+            }
+            (clean(matrix))
+            section aria-labelledby="provenance" {
+                h2 #provenance { "Where this comes from" }
+                dl.provenance {
+                    @for (name, value) in [("Build", &origin.version), ("Host", &origin.host), ("Written", &origin.written)] {
+                        div { dt { (name) } dd { (words::clip(value, 300)) } }
+                    }
+                }
+            }
+        }
+        footer.wrap { p { "Written by " code { "overdraft prove" } ". One run of it is " code { "overdraft run SCENARIO --defect DEFECT --seed SEED" } "." } }
     };
-    page.into_string()
+    page(&format!("{} Overdraft: the detector, proven", status.symbol()), &body)
 }
 
 const fn title(status: Status) -> &'static str {

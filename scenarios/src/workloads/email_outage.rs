@@ -13,10 +13,7 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, balance: i64) -> 
     let (count, rounds) = (scenario.load.users, scenario.load.rounds);
     let mut world = WorldBuilder::new(seed, &scenario.id);
     world.partner("partner-1");
-    let buyers: Vec<String> = (1..=count).map(|n| format!("buyer-{n:03}")).collect();
-    for buyer in &buyers {
-        world.buyer(buyer, balance);
-    }
+    let buyers = world.buyers(count, balance);
     for round in 0..rounds {
         world.lead(&lead(round), "partner-1", price, i64::try_from(count).unwrap_or(i64::MAX));
     }

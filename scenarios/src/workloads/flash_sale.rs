@@ -12,10 +12,7 @@ use crate::{
 pub(crate) fn draw(scenario: &Scenario, seed: u64, price: i64, balance: i64, max_sales: &[i64]) -> (World, Script) {
     let mut world = WorldBuilder::new(seed, &scenario.id);
     world.partner("partner-1");
-    let buyers: Vec<String> = (1..=scenario.load.users).map(|n| format!("buyer-{n:03}")).collect();
-    for buyer in &buyers {
-        world.buyer(buyer, balance);
-    }
+    let buyers = world.buyers(scenario.load.users, balance);
     for round in 0..scenario.load.rounds {
         let sales = max_sales.get(round % max_sales.len().max(1)).copied().unwrap_or(1);
         world.lead(&lead(round), "partner-1", price, sales);

@@ -23,10 +23,7 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, credits: i64, price: i64, bal
     let (count, rounds) = (scenario.load.users, scenario.load.rounds);
     let mut world = WorldBuilder::new(seed, &scenario.id);
     world.partner("partner-1");
-    let buyers: Vec<String> = (1..=count).map(|n| format!("buyer-{n:03}")).collect();
-    for buyer in &buyers {
-        world.buyer(buyer, balance);
-    }
+    let buyers = world.buyers(count, balance);
     for round in 0..rounds {
         // Half of those who are there can have it, so that the last copies are fought for.
         world.lead(&lead(round), "partner-1", price, i64::try_from(count.div_ceil(2)).unwrap_or(i64::MAX));

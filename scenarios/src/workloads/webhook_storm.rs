@@ -16,11 +16,8 @@ pub(crate) fn draw(scenario: &Scenario, seed: u64, credits: i64, price: i64) -> 
     let (count, rounds) = (scenario.load.users, scenario.load.rounds);
     let mut world = WorldBuilder::new(seed, &scenario.id);
     world.partner("partner-1");
-    let buyers: Vec<String> = (1..=count).map(|n| format!("buyer-{n:03}")).collect();
-    for buyer in &buyers {
-        // Enough for one lead, so that spending and granting meet on the same account from the start.
-        world.buyer(buyer, price);
-    }
+    // Enough for one lead, so that spending and granting meet on the same account from the start.
+    let buyers = world.buyers(count, price);
     for round in 0..rounds {
         world.lead(&lead(round), "partner-1", price, i64::try_from(count).unwrap_or(i64::MAX));
     }

@@ -21,7 +21,7 @@ use overdraft_model::{
 use crate::{
     balances::Balances,
     case::Case,
-    effects::{Bought, Effects},
+    effects::{self, Bought, Effects},
     linearizable::{
         Answer, Counterexample, End, Limit, Operations, Timed, check as search,
         specifications::{Account, AccountCall, Bounded, BoundedCall},
@@ -45,11 +45,7 @@ pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
     if case.buys.is_empty() && !case.history.calls.iter().any(|call| call.operation.is_read()) {
         return trial;
     }
-    trial.need("purchases", case.database().purchases.as_ref());
-    if case.sells_credits {
-        trial.need("grants", case.database().grants.as_ref());
-    }
-    if !trial.complete() {
+    if !effects::told(case, &mut trial) {
         return trial;
     }
     let mut given_up = GivenUp::default();
@@ -103,7 +99,7 @@ fn accounts(study: &Study<'_, '_>, given_up: &mut GivenUp, trial: &mut Trial) {
                 let summary = misfit(who, account, stuck, found);
                 let holds = format!("then {who} holds {}", found.state);
                 let tale = Tale::new(case.history, summary);
-                let told = told(tale, found, &story.calls, |at| account_line(&story.history[at]), holds);
+                let told = told(tale, found, &story.calls, |at| story.line(at), holds);
                 trial.found(|| told.end());
             }
         }
@@ -133,16 +129,6 @@ fn misfit(who: &str, account: Account, stuck: &Timed<AccountCall, i64>, found: &
             account.floor.unwrap_or_default()
         ),
         (AccountCall::Credit(_) | AccountCall::Read, _) => format!("{who}: no order goes past {placed}"),
-    }
-}
-
-fn account_line(operation: &Timed<AccountCall, i64>) -> String {
-    match (operation.operation, operation.output) {
-        (AccountCall::Debit(price) | AccountCall::DebitAndRead(price), _) => format!("paid {price}"),
-        (AccountCall::Credit(credits), _) => format!("credited {credits}"),
-        (AccountCall::Refuse(price), _) => format!("refused {price}"),
-        (AccountCall::Read, Some(balance)) => format!("told {balance}"),
-        (AccountCall::Read, None) => "told nothing".to_owned(),
     }
 }
 

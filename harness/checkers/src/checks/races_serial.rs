@@ -2,9 +2,9 @@
 //!
 //! `history.linearizable` looks at each account and each lead by itself; this one at a purchase as a whole, which takes
 //! from both and is asked under a key. For races of two to five requests every order is tried (`serial`) from the state
-//! before the race, as rows and calls tell it; of larger ones for each workspace's own. What others did meanwhile leaves a count between two numbers, and a
-//! balance unknown; a race in which somebody else may have used the same key, or bought the same lead for the same
-//! workspace, is left out.
+//! before the race, as rows and calls tell it; of larger ones for each workspace's own. What others did meanwhile
+//! leaves a count between two numbers, and a balance unknown; a race in which somebody else may have used the same
+//! key, or bought the same lead for the same workspace, is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,11 +41,7 @@ pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
     if small.is_empty() {
         return trial;
     }
-    trial.need("purchases", case.database().purchases.as_ref());
-    if case.sells_credits {
-        trial.need("grants", case.database().grants.as_ref());
-    }
-    if !trial.complete() {
+    if !effects::told(case, &mut trial) {
         return trial;
     }
     let effects = study.effects();

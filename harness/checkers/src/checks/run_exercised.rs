@@ -72,7 +72,8 @@ fn completed(case: &Case<'_>, trial: &mut Trial) {
     }
 }
 
-/// What a workload cannot do without. Of one of which only some steps were kept, its check says whether they are enough.
+/// What a workload cannot do without. Where only some of its steps were kept, the check that it proves says whether
+/// they are enough.
 const fn kinds(scenario: &Scenario) -> &'static [&'static str] {
     match scenario.workload {
         _ if !scenario.load.keep.is_empty() => &[],

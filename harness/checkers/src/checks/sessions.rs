@@ -13,10 +13,8 @@ use crate::{
     balances::{Balances, Story},
     case::Case,
     checks::history_linearizable::told,
-    linearizable::{
-        Answer, Counterexample, check as search,
-        specifications::{Account, AccountCall},
-    },
+    effects,
+    linearizable::{Answer, Counterexample, check as search, specifications::Account},
     story::Tale,
     study::{BUDGET, Study},
     trial::Trial,
@@ -32,11 +30,7 @@ pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
     if !case.history.calls.iter().any(|call| call.answer.integer("balance").is_some()) {
         return trial;
     }
-    trial.need("purchases", case.database().purchases.as_ref());
-    if case.sells_credits {
-        trial.need("grants", case.database().grants.as_ref());
-    }
-    if !trial.complete() {
+    if !effects::told(case, &mut trial) {
         return trial;
     }
     let balances = Balances::new(case, study.effects());
@@ -89,12 +83,6 @@ fn session<'a>(
 }
 
 fn tale<'a>(case: &Case<'a>, who: &str, client: u64, story: &Story<'a>, found: &Counterexample<i64>) -> Tale<'a> {
-    let line = |at: usize| match (story.history[at].operation, story.history[at].output) {
-        (AccountCall::Debit(price) | AccountCall::DebitAndRead(price), _) => format!("paid {price}"),
-        (AccountCall::Credit(credits), _) => format!("credited {credits}"),
-        (AccountCall::Refuse(price), _) => format!("refused {price}"),
-        (AccountCall::Read, balance) => format!("told {}", balance.unwrap_or_default()),
-    };
     let stuck = story.history[found.stuck].output;
     let summary = match stuck {
         Some(balance) => format!(
@@ -103,5 +91,6 @@ fn tale<'a>(case: &Case<'a>, who: &str, client: u64, story: &Story<'a>, found: &
         ),
         None => format!("{who}: what one client was told does not fit its own purchases (process {client})"),
     };
-    told(Tale::new(case.history, summary), found, &story.calls, line, format!("then {who} holds {}", found.state))
+    let holds = format!("then {who} holds {}", found.state);
+    told(Tale::new(case.history, summary), found, &story.calls, |at| story.line(at), holds)
 }

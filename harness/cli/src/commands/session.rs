@@ -240,13 +240,23 @@ pub(crate) fn write_reports(store: &Store, verdict: &Verdict, baseline: Option<&
 
 /// An empty folder is used as it is: it may be a mount point, or where we are, and cannot be made anew.
 fn take_over(folder: &Path) -> Result<Store, Failure> {
-    let unusable = |error| Failure::harness(format!("cannot use --out {}: {error}", folder.display()));
-    if std::fs::read_dir(folder).map_err(unusable)?.next().is_some() {
-        return Err(Failure::usage(format!("--out {}: exists and is not empty", folder.display())));
-    }
+    require_empty(folder)?;
     let store = Store::open(folder.to_owned());
-    std::fs::create_dir(store.logs()).map_err(unusable)?;
+    std::fs::create_dir(store.logs()).map_err(|error| unusable(folder, &error))?;
     Ok(store)
+}
+
+/// Refuses a folder in which there is something.
+pub(super) fn require_empty(folder: &Path) -> Result<(), Failure> {
+    match std::fs::read_dir(folder).map_err(|error| unusable(folder, &error))?.next() {
+        None => Ok(()),
+        Some(_) => Err(Failure::usage(format!("--out {}: exists and is not empty", folder.display()))),
+    }
+}
+
+/// Why nothing can be written there.
+pub(super) fn unusable(folder: &Path, error: &std::io::Error) -> Failure {
+    Failure::harness(format!("cannot use --out {}: {error}", folder.display()))
 }
 
 /// Where the PostgreSQL template is kept between runs.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use overdraft_model::evidence;
 use serde_json::Value;
 
@@ -156,11 +157,14 @@ impl Book {
         let mut first = None;
         for thin in self.envelopes.forms() {
             let burst = together.then(|| self.deliveries.next_id());
-            let event = self.register(&news, ordinal, *thin, "", moment);
+            let (event, body) = self.register(&news, ordinal, *thin, "", moment);
             first.get_or_insert(event);
             for (copy, fate) in fates.iter().enumerate() {
-                let twin = fate.twin.then(|| self.register(&news, ordinal, *thin, &copy.to_string(), moment));
-                let carried = &self.events[twin.unwrap_or(event)];
+                let (carried, body) = match fate.twin {
+                    true => self.register(&news, ordinal, *thin, &copy.to_string(), moment),
+                    false => (event, body.clone()),
+                };
+                let carried = &self.events[carried];
                 let outgoing = Outgoing {
                     id: self.deliveries.next_id(),
                     event: carried.id.clone(),
@@ -170,7 +174,7 @@ impl Book {
                     forgery: None,
                     burst,
                     sequence: None,
-                    body: events::body(&carried.envelope()),
+                    body,
                     due: moment.now + fate.delay,
                     original: None,
                 };
@@ -183,7 +187,15 @@ impl Book {
         first.and_then(|event| self.events.get(event)).map(|event| event.id.clone()).unwrap_or_default()
     }
 
-    fn register(&mut self, news: &News<'_>, ordinal: usize, thin: bool, twin: &str, moment: &Moment<'_>) -> usize {
+    /// Keeps a new event. Its place, and what is posted of it.
+    fn register(
+        &mut self,
+        news: &News<'_>,
+        ordinal: usize,
+        thin: bool,
+        twin: &str,
+        moment: &Moment<'_>,
+    ) -> (usize, Bytes) {
         let ordinal = ordinal.to_string();
         let (id, event_type, envelope) = if thin {
             let id = self.fresh(moment.seed, "evt_test_65", 32, &[news.label, &ordinal, twin]);
@@ -205,7 +217,7 @@ impl Book {
             thin,
             acknowledged: false,
         });
-        self.events.len() - 1
+        (self.events.len() - 1, events::body(&envelope))
     }
 
     /// The books as evidence.

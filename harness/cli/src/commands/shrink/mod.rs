@@ -9,7 +9,7 @@ mod search;
 mod subject;
 mod trials;
 
-use std::{fs, path::Path, time::Instant};
+use std::{fs, time::Instant};
 
 use overdraft_model::{scenario::Scenario, span::Span};
 use overdraft_scenarios::reduce::{self, Size};
@@ -17,6 +17,7 @@ use overdraft_scenarios::reduce::{self, Size};
 use self::{subject::Subject, trials::Trials};
 use crate::{
     args::{Common, Format, ShrinkOptions},
+    commands::session,
     config,
     exit::{Exit, Failure},
     interrupt, output,
@@ -36,7 +37,8 @@ pub(crate) fn execute(options: &ShrinkOptions) -> Result<Exit, Failure> {
     let whole = reduce::focused(&subject.scenario, &subject.check);
     refuse_what_cannot_run(&whole, &subject, options)?;
     let out = options.out.clone().unwrap_or_else(|| folder.join("shrink"));
-    make(&out)?;
+    fs::create_dir_all(&out).map_err(|error| session::unusable(&out, &error))?;
+    session::require_empty(&out)?;
     output::note(&subject.introduction());
 
     let (began, stop) = (Instant::now(), interrupt::token());
@@ -96,15 +98,5 @@ fn not_again(subject: &Subject, trials: &Trials<'_>, interrupted: bool) -> Failu
             trials.made(),
             trials.last_problem()
         ),
-    }
-}
-
-/// An empty folder, or a new one.
-fn make(out: &Path) -> Result<(), Failure> {
-    let unusable = |error| Failure::harness(format!("cannot use {}: {error}", out.display()));
-    fs::create_dir_all(out).map_err(unusable)?;
-    match fs::read_dir(out).map_err(unusable)?.next() {
-        None => Ok(()),
-        Some(_) => Err(Failure::usage(format!("{} is not empty: give another folder as --out", out.display()))),
     }
 }

@@ -57,9 +57,9 @@ impl Subject {
             return Err(Failure::usage(nothing(&options.folder.display().to_string(), &asked)));
         };
         let planned = &record.manifest.scenarios[*at];
-        let nth = verdict.scenarios[..*at].iter().filter(|before| before.scenario == of.scenario).count();
-        let history = record.histories.iter().filter(|history| history.scenario == of.scenario).nth(nth);
-        let evidence = record.evidence.scenarios.iter().filter(|evidence| evidence.scenario == of.scenario).nth(nth);
+        // `run` takes no two scenarios of one name.
+        let history = record.histories.iter().find(|history| history.scenario == of.scenario);
+        let evidence = record.evidence.scenarios.iter().find(|evidence| evidence.scenario == of.scenario);
         let until = Instant::now() + JUDGED;
         let needed = history.zip(evidence).and_then(|(history, evidence)| {
             answers_needed(&record.manifest, planned, history, evidence, &check.id, || Instant::now() < until)
