@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p overdraft-reports --example gallery -- /tmp/gallery`
 
-#[path = "../tests/formats/support.rs"]
+#[path = "../tests/formats/support/mod.rs"]
 mod support;
 
 use std::{env, error::Error, fs, path::Path};

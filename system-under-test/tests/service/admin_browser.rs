@@ -1,8 +1,8 @@
 //! The back office in a real browser: an admin logs in, sees a dead letter, retries it, and sees it gone.
 
 use crate::admin_api::dead_letters;
-use crate::admin_pages::{PASSWORD, member};
 use crate::browser::Browser;
+use crate::staff::{PASSWORD, member};
 use crate::world::World;
 
 /// Where pictures of the pages go, if somebody wants to look at them.

@@ -3,6 +3,7 @@
 mod admin_api;
 mod admin_browser;
 mod admin_pages;
+mod admin_statements;
 mod audit;
 mod browser;
 mod campaigns;
@@ -20,6 +21,7 @@ mod payments;
 mod purchases;
 mod reversals;
 mod signatures;
+mod staff;
 mod stub;
 #[path = "../support/mod.rs"]
 mod support;

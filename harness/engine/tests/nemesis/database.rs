@@ -11,16 +11,27 @@ async fn connects(broken: &Broken) -> bool {
     tokio::time::timeout(Duration::from_millis(500), connecting).await.is_ok_and(|connected| connected.is_ok())
 }
 
+/// A server that is at work again may be slow to say so, on a machine that is busy with other things.
+async fn connects_again(broken: &Broken) -> bool {
+    for _ in 0..40 {
+        if connects(broken).await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    false
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_goes_in_three_ways_and_comes_back() {
     let Some(broken) = Broken::open("").await else { return };
     for how in ["killed", "stopped", "frozen"] {
-        assert!(connects(&broken).await);
+        assert!(connects_again(&broken).await);
         let held = broken.inject(&format!(r#"{{ kind = "database-down", how = "{how}" }}"#)).await;
         assert!(!connects(&broken).await, "a server that is {how} took a connection");
         assert_eq!(held.heal().await, Ok(1), "{how}");
     }
-    assert!(connects(&broken).await);
+    assert!(connects_again(&broken).await);
     broken.close().await;
 }
 
@@ -49,7 +60,7 @@ async fn no_connection_is_left_not_even_one_that_was_ended_meanwhile() {
     assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("53300"));
     terminated.heal().await.unwrap();
     assert!(exhausted.heal().await.unwrap() > 10);
-    assert!(connects(&broken).await);
+    assert!(connects_again(&broken).await);
     broken.close().await;
 }
 
