@@ -21,6 +21,7 @@ use crate::{
         End, Operations, Timed,
         specifications::{Account, AccountCall},
     },
+    untold::Untold,
 };
 
 /// The accounts of one scenario.
@@ -49,7 +50,7 @@ impl<'e, 'a> Balances<'e, 'a> {
             }
         }
         let floor = (!case.skips("credits.never-negative")).then_some(0);
-        let moved = moved_otherwise(case);
+        let (moved, untold) = (moved_otherwise(case), Untold::new(case));
         let mut accounts = BTreeMap::new();
         let mut left_out = 0;
         for book in ledger::moves(case).into_values() {
@@ -58,7 +59,7 @@ impl<'e, 'a> Balances<'e, 'a> {
             let negative = effects.bought_by(who).any(|bought| bought.price < 0)
                 || effects.credited.get(who).is_some_and(|credits| credits.iter().any(|credit| credit.credits < 0));
             match (gifts, case.workspace(who)) {
-                (Some(gifts), Some(workspace)) if !negative && !moved.contains(who) => {
+                (Some(gifts), Some(workspace)) if !negative && !moved.contains(who) && !untold.contains(who) => {
                     accounts.insert(who, (Account { opening: workspace.credits, floor }, gifts));
                 }
                 _ => left_out += usize::from(reads.contains_key(who) || effects.by_workspace.contains_key(who)),
@@ -74,12 +75,8 @@ impl<'e, 'a> Balances<'e, 'a> {
 
     /// Accounts with something to judge: a balance that was answered, or a refusal for want of credits.
     pub(crate) fn judged(&self) -> impl Iterator<Item = (&'a str, Account)> {
-        let telling = |who: &str| {
-            self.reads.contains_key(who)
-                || self.effects.unfunded.contains_key(who)
-                || self.effects.bought_by(who).any(|bought| bought.balance.is_some())
-        };
-        self.accounts.iter().filter(move |(who, _)| telling(who)).map(|(who, (account, _))| (*who, *account))
+        let told = self.accounts.iter().filter(|(who, _)| self.told(who) > 0);
+        told.map(|(who, (account, _))| (*who, *account))
     }
 
     /// What an account holds before its purchases, where no credit can have come until `end` at a time that only the
@@ -90,19 +87,13 @@ impl<'e, 'a> Balances<'e, 'a> {
         (*gifts == 0 && !credited && account.floor.is_some()).then_some(account.opening)
     }
 
-    /// How many operations all that happened to an account are.
-    pub(crate) fn operations(&self, who: &str) -> usize {
-        let told = self.effects.bought_by(who).filter(|bought| bought.balance.is_some() && bought.call.is_some());
-        let gifts = self.accounts.get(who).is_some_and(|(_, gifts)| *gifts > 0);
+    /// How many answers say something of an account: balances, and refusals for want of credits.
+    pub(crate) fn told(&self, who: &str) -> usize {
+        let bought = self.effects.bought_by(who).filter(|bought| bought.balance.is_some() && bought.call.is_some());
         let unfunded = self.effects.unfunded.get(who).into_iter().flatten();
         let refused = unfunded.filter(|refused| effects::price(self.case, refused.call).is_some());
         let reads = self.reads.get(who).into_iter().flatten();
-        usize::from(gifts)
-            + self.effects.credited.get(who).map_or(0, Vec::len)
-            + self.effects.bought_by(who).count()
-            + told.count()
-            + refused.count()
-            + reads.filter(|call| call.answer.integer("balance").is_some()).count()
+        bought.count() + refused.count() + reads.filter(|call| call.answer.integer("balance").is_some()).count()
     }
 
     /// All that happened to an account.

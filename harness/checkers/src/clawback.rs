@@ -2,7 +2,7 @@
 //!
 //! The provider's ledger says how much of each payment is away: refunds that stand, and disputes whose funds are
 //! withdrawn. As large a share of the credits must be taken back, to the credit where all of the money is away.
-//! For a part, a target may round either way, and once per refund.
+//! For a part, a target may round either way, and once per refund. Where no money is away, nothing may be taken.
 
 use overdraft_model::evidence::{Dispute, Refund, Session};
 
@@ -30,7 +30,8 @@ pub(crate) fn judge(case: &Case<'_>, trial: &mut Trial) {
     let refunds = grouped(&provider.refunds, |refund| refund.session.as_deref());
     let disputes = grouped(&provider.disputes, |dispute| dispute.session.as_deref());
     let away: Vec<Away<'_>> = case.sessions.values().filter_map(|session| of(session, &refunds, &disputes)).collect();
-    if away.is_empty() {
+    let rows = case.database().reversals.iter().flatten();
+    if away.is_empty() && !rows.clone().any(|row| case.workspace(&row.workspace).is_some()) {
         return;
     }
     let reversals = trial.need("reversals", case.database().reversals.as_ref());
@@ -41,6 +42,7 @@ pub(crate) fn judge(case: &Case<'_>, trial: &mut Trial) {
         return;
     }
     let reversed = grouped(reversals, |row| Some(&row.workspace));
+    let stray = away.iter().any(|away| !case.orders.contains_key(away.session.session.as_str()));
     let (mut kept, mut lost) = (0, 0);
     for workspace in &case.world().workspaces {
         let who = workspace.name.as_str();
@@ -49,27 +51,32 @@ pub(crate) fn judge(case: &Case<'_>, trial: &mut Trial) {
             order.workspaces.contains(who).then_some((away, i128::from(order.credits)))
         });
         let ordered: Vec<_> = ordered.collect();
-        if ordered.is_empty() {
+        let back = reversed.get(who).map_or(&[][..], Vec::as_slice);
+        if ordered.is_empty() && back.is_empty() {
             continue;
         }
-        trial.saw(ordered.len());
+        trial.saw(ordered.len().max(1));
         let (least, most) = ordered
             .iter()
             .map(|(away, credits)| share(away, *credits))
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        let taken: i128 = reversed.get(who).into_iter().flatten().map(|row| i128::from(row.credits)).sum();
+        let taken: i128 = back.iter().map(|row| i128::from(row.credits)).sum();
         if (least..=most).contains(&taken) {
             continue;
         }
+        if taken > most && stray {
+            trial.doubt("money went back for an order whose answer never came: it may be why credits were taken");
+            continue;
+        }
         let owed = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        let back: Vec<String> = ordered.iter().map(|(away, _)| told(away)).collect();
-        let summary =
-            format!("{who} has {} back, and {taken} credits were taken back instead of {owed}", back.join(" and "));
+        let money: Vec<String> = ordered.iter().map(|(away, _)| told(away)).collect();
+        let has = if money.is_empty() { "no money".to_owned() } else { money.join(" and ") };
+        let summary = format!("{who} has {has} back, and {taken} credits were taken back instead of {owed}");
         let sessions = ordered.iter().map(|(away, _)| away.session.session.as_str());
         let tale = Tale::new(case.history, summary)
             .calls(sessions.flat_map(|session| case.calls_about(session)))
-            .rows(reversed.get(who).into_iter().flatten().map(|row| rows::reversal(row)))
-            .rows(back);
+            .rows(back.iter().map(|row| rows::reversal(row)))
+            .rows(money);
         if taken < least {
             kept += least - taken;
             trial.found(|| tale.stake(Loss::CreditsFromNothing, least - taken).end());

@@ -124,6 +124,30 @@ impl<'a> Entries<'a> {
         &self.rows[from..from + length]
     }
 
+    /// Whether this is double entry, and not a list of changes: some transfer moves credits from one account to another.
+    pub(crate) fn two_sided(&self) -> bool {
+        self.balanced().next().is_some()
+    }
+
+    /// Whether most of those transfers touch no account but such.
+    pub(crate) fn mostly_among(&self, such: impl Fn(&str) -> bool) -> bool {
+        let (mut among, mut all) = (0, 0);
+        for entries in self.balanced() {
+            all += 1;
+            among += usize::from(entries.iter().all(|entry| such(&entry.account)));
+        }
+        among * 2 > all
+    }
+
+    /// Transfers between accounts whose two sides are equal.
+    fn balanced(&self) -> impl Iterator<Item = &'a [Entry]> {
+        let transfers = self.rows.chunk_by(|one, other| one.transfer == other.transfer);
+        transfers.filter(|entries| {
+            entries.iter().any(|entry| entry.account != entries[0].account)
+                && entries.iter().map(|entry| i128::from(entry.amount)).sum::<i128>() == 0
+        })
+    }
+
     fn flow(&self, account: &str) -> Flow {
         self.flows.get(account).copied().unwrap_or_default()
     }

@@ -56,6 +56,7 @@ pub mod statistics;
 mod story;
 mod study;
 mod trial;
+mod untold;
 mod windows;
 mod words;
 

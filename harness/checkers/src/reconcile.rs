@@ -19,6 +19,7 @@ use crate::{
     clawback,
     ledger::{self, Entries},
     money::{Loss, Money},
+    untold::Untold,
     words::mentions,
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn reconcile(case: &Case<'_>, money: &Money) -> Option<Reconciliation
     let database = case.database();
     let told = database.accounts.is_some() && database.purchases.is_some();
     let sold = !case.sells_credits || database.grants.is_some();
-    if !(case.quiet() && told && sold) {
+    if !(case.quiet() && told && sold && Untold::new(case).is_empty()) {
         return None;
     }
     let mut sum = Reconciliation::default();

@@ -66,10 +66,15 @@ impl Trial {
         match rows {
             Some(rows) => rows,
             None => {
-                self.missing.insert(table);
+                self.lacks(table);
                 &[]
             }
         }
+    }
+
+    /// A table that the target file does not map and without which something cannot be judged.
+    pub(crate) fn lacks(&mut self, table: &'static str) {
+        self.missing.insert(table);
     }
 
     /// Whether every table that was needed so far is there.

@@ -321,6 +321,12 @@ impl Flow {
         self.when.iter().any(|step| matches!(step.action, Action::CutEveryStatement { .. }))
     }
 
+    /// Whether some step moves the clock.
+    #[must_use]
+    pub fn moves_the_clock(&self) -> bool {
+        self.when.iter().any(|step| matches!(step.action, Action::Clock { .. }))
+    }
+
     /// Every operation that its steps ask.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.when.iter().flat_map(|step| match &step.action {

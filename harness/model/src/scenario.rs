@@ -176,6 +176,13 @@ impl Scenario {
         self.planned_faults().into_iter().any(|fault| matches!(fault, Fault::Tcp { between, .. } if *between == these))
     }
 
+    /// Whether the target lives at another time for a while, by a step or by a fault.
+    #[must_use]
+    pub fn moves_the_clock(&self) -> bool {
+        let skewed = self.planned_faults().into_iter().any(|fault| matches!(fault, Fault::ServiceClockSkew { .. }));
+        skewed || matches!(&self.workload, Workload::Flow(flow) if flow.moves_the_clock())
+    }
+
     /// Whether something strikes the traffic between the target and its database, so that a proxy must stand there.
     #[must_use]
     pub fn strikes_the_database(&self) -> bool {

@@ -4,15 +4,13 @@
 //! works need not agree. What never comes undone (a grant that nobody paid for) is judged at any time.
 //! Too little granted is the business of `paid.delivered`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use overdraft_model::{
     evidence::{Account, Grant},
-    history::Phase,
+    history::{Call, Phase},
     operation::{Operation, Outcome},
 };
-
-use serde_json::Value;
 
 use crate::{
     case::{Case, grouped},
@@ -22,13 +20,11 @@ use crate::{
     rows,
     story::{Tale, suspicion},
     trial::Trial,
+    untold::{Untold, asked_of_staff},
     words::{counted, money},
 };
 
 pub(crate) const ID: &str = "credits.conserved";
-
-/// What target files call the operation by which staff gives or takes credits.
-const ADJUST: &str = "adjust-credits";
 
 /// Judges one scenario.
 pub(crate) fn check(case: &Case<'_>) -> Trial {
@@ -64,9 +60,15 @@ fn balances(case: &Case<'_>, entries: Option<&Entries<'_>>, trial: &mut Trial) {
     };
     let partners = ledger::partners(case);
     let unexplained = case.database().commissions.is_none();
-    let (mut from_nothing, mut lost, mut judged) = (0, 0, 0);
+    let untold = Untold::new(case);
+    untold.note(trial);
+    let (mut from_nothing, mut lost, mut judged, mut left_out) = (0, 0, 0, 0);
     for book in &books {
+        if untold.contains(book.workspace) {
+            continue;
+        }
         if unexplained && partners.contains(book.workspace) {
+            left_out += 1;
             continue;
         }
         judged += 1;
@@ -88,8 +90,8 @@ fn balances(case: &Case<'_>, entries: Option<&Entries<'_>>, trial: &mut Trial) {
         }
     }
     trial.fact(format!("{} added up", counted(judged, "workspace")));
-    if unexplained && judged < books.len() {
-        trial.fact(format!("{} left out: commissions are not mapped", counted(books.len() - judged, "partner")));
+    if left_out > 0 {
+        trial.fact(format!("{} left out: commissions are not mapped", counted(left_out, "partner")));
     }
     trial.stake(Loss::CreditsFromNothing, from_nothing);
     trial.stake(Loss::CreditsLost, lost);
@@ -133,23 +135,8 @@ fn adjusted(case: &Case<'_>, trial: &mut Trial) {
     let rows = grouped(case.database().adjustments.iter().flatten(), |row| Some(&row.workspace));
     for (who, rows) in rows {
         let Some(workspace) = case.workspace(who) else { continue };
-        let (mut least, mut most, mut keys) = (0, 0, BTreeSet::new());
-        let mut calls = Vec::new();
-        for call in &case.history.calls {
-            let Operation::Custom { name, with, .. } = &call.operation else { continue };
-            let ours = name == ADJUST && with.get("workspace_id") == workspace.values.get("id");
-            let (true, Some(credits)) = (ours, with.get("credits").and_then(Value::as_i64)) else { continue };
-            calls.push(call);
-            let again = with.get("key").is_some_and(|key| !keys.insert(key.to_string()));
-            match call.outcome {
-                Outcome::Fail => {}
-                _ if again => {}
-                Outcome::Ok => (least, most) = (least + i128::from(credits), most + i128::from(credits)),
-                Outcome::Info => {
-                    (least, most) = (least + i128::from(credits.min(0)), most + i128::from(credits.max(0)));
-                }
-            }
-        }
+        let asked: Vec<(&Call, i64)> = asked_of_staff(case, workspace).collect();
+        let (least, most) = due(&asked);
         let sum: i128 = rows.iter().map(|row| i128::from(row.credits)).sum();
         trial.saw(rows.len());
         if !(least..=most).contains(&sum) {
@@ -162,9 +149,32 @@ fn adjusted(case: &Case<'_>, trial: &mut Trial) {
                     row.reason.as_deref().unwrap_or("no reason")
                 )
             });
-            trial.found(|| Tale::new(case.history, summary).calls(calls).rows(lines).end());
+            trial.found(|| {
+                Tale::new(case.history, summary).calls(asked.iter().map(|(call, _)| *call)).rows(lines).end()
+            });
         }
     }
+}
+
+/// The least and the most that adjustments may add up to. Calls under one key are one adjustment, made if one of them
+/// was answered ok; a refusal leaves its key to those that come after it.
+fn due(asked: &[(&Call, i64)]) -> (i128, i128) {
+    let mut effects: BTreeMap<(Option<String>, usize), (Outcome, i128)> = BTreeMap::new();
+    for (at, (call, credits)) in asked.iter().enumerate().filter(|(_, (call, _))| call.outcome != Outcome::Fail) {
+        let key = match &call.operation {
+            Operation::Custom { with, .. } => with.get("key").map(ToString::to_string),
+            _ => None,
+        };
+        let one = if key.is_some() { (key, 0) } else { (None, at) };
+        let known = effects.entry(one).or_insert((call.outcome, i128::from(*credits)));
+        if call.outcome == Outcome::Ok && known.0 != Outcome::Ok {
+            *known = (Outcome::Ok, i128::from(*credits));
+        }
+    }
+    effects.values().fold((0, 0), |(least, most), (outcome, credits)| match outcome {
+        Outcome::Ok => (least + credits, most + credits),
+        _ => (least + (*credits).min(0), most + (*credits).max(0)),
+    })
 }
 
 /// Each grant for a session was ordered, by its receiver, and paid.
@@ -226,14 +236,15 @@ fn about<'a>(case: &Case<'a>, session: &str, grants: &[&Grant], summary: String)
         .rows(grants.iter().map(|grant| rows::grant(grant)))
 }
 
-/// Every transfer sums to zero, every balance is the sum of its entries.
+/// Every transfer sums to zero, where the target keeps two sides of each; every balance is the sum of its entries.
 fn double_entry(case: &Case<'_>, accounts: &[Account], entries: &Entries<'_>, trial: &mut Trial) {
     let whole: i128 = entries.by_transfer.iter().map(|(_, sum)| sum).sum();
     trial.fact(format!("{} sum to {whole}", counted(entries.by_transfer.len(), "transfer")));
     if !case.quiet() {
         return;
     }
-    for (transfer, sum) in entries.by_transfer.iter().filter(|(_, sum)| *sum != 0) {
+    let two_sided = entries.two_sided();
+    for (transfer, sum) in entries.by_transfer.iter().filter(|(_, sum)| two_sided && *sum != 0) {
         let lines =
             entries.of(transfer).iter().map(|entry| format!("entry {:+} on account {}", entry.amount, entry.account));
         let summary = format!("transfer {transfer} moves {sum:+} credits out of balance");
@@ -243,8 +254,10 @@ fn double_entry(case: &Case<'_>, accounts: &[Account], entries: &Entries<'_>, tr
     if accounts.is_empty() {
         return;
     }
+    // A target may map its wallets and not what stands against them.
+    let whole = entries.mostly_among(|account| known.contains_key(account));
     for (account, sum) in &entries.by_account {
-        if !known.contains_key(account) {
+        if whole && !known.contains_key(account) {
             let summary = format!("{sum} credits stand on account {account}, which does not exist");
             trial.found(|| Tale::new(case.history, summary).end());
         }

@@ -89,7 +89,7 @@ fn accounts(study: &Study<'_, '_>, given_up: &mut GivenUp, trial: &mut Trial) {
     for (who, account) in balances.judged() {
         let Some(answer) = study.orders().get(who) else { break };
         judged += 1;
-        trial.saw(balances.operations(who));
+        trial.saw(balances.told(who));
         match answer {
             Answer::Linearizable => {}
             Answer::Unknown(limit) => given_up.add(who, *limit),
@@ -186,7 +186,9 @@ fn leads<'a>(case: &Case<'a>, effects: &Effects<'a>, given_up: &mut GivenUp, tri
             continue;
         }
         judged += 1;
-        trial.saw(shelf.history.len() + if fresh { 0 } else { reads.len() });
+        // A sale by itself tells what the rows tell; an answer is weighed against them.
+        let counts = reads.iter().filter(|call| call.answer.integer("sold_count").is_some()).count();
+        trial.saw(counts + effects.sold_out.get(lead.name.as_str()).map_or(0, Vec::len));
         ahead(case, effects, lead, reads, trial);
         let limit = bounded.then_some(lead.max_sales);
         match search(&Bounded { limit }, &shelf.history, BUDGET) {

@@ -21,6 +21,7 @@ use crate::{
     rows,
     story::{Tale, suspicion},
     trial::Trial,
+    untold::Untold,
     words::counted,
 };
 
@@ -65,8 +66,11 @@ fn debits(case: &Case<'_>, trial: &mut Trial) {
         trial.doubt("none of the accounts that were read belongs to a workspace of this scenario");
         return;
     };
+    let untold = Untold::new(case);
+    untold.note(trial);
     for book in books {
-        if case.database().commissions.is_none() && partners.contains(book.workspace) {
+        let unexplained = case.database().commissions.is_none() && partners.contains(book.workspace);
+        if unexplained || untold.contains(book.workspace) {
             continue;
         }
         let (without_purchase, without_debit) = split(&book);

@@ -14,3 +14,4 @@ mod shop;
 mod stated;
 mod stories;
 mod truncated;
+mod untold;
