@@ -20,6 +20,7 @@
 //! | `checks` | one file per check |
 //! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
 //! | `effects`, `balances` | what took effect and when it can have; what each account went through |
+//! | `door` | which requests were turned away before they were in the shop |
 //! | `study` | what several checks need and is found once |
 //! | `serial` | a small shop that does one thing at a time |
 //! | `reconcile` | three ledgers held against each other, as one number |
@@ -40,6 +41,7 @@ mod checks;
 mod clawback;
 mod counted;
 mod coverage;
+mod door;
 mod effects;
 mod judge;
 mod ledger;

@@ -4,6 +4,9 @@
 //! were told counts only where no rows can be read, once per buyer unless answers name distinct purchases: a
 //! service may well say yes again to somebody who owns the lead already, and a yes without a row is for
 //! `acknowledged.durable` to judge.
+//!
+//! A lead that was not sold as often as it may be proves nothing of its limit, unless more buyers than that asked for it
+//! and were answered by the shop.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -14,7 +17,7 @@ use overdraft_model::{
     operation::{Operation, Outcome},
 };
 
-use crate::{case::Case, money::Loss, rows, story::Tale, trial::Trial, words::counted};
+use crate::{case::Case, door, money::Loss, rows, story::Tale, trial::Trial, words::counted};
 
 pub(crate) const ID: &str = "leads.capacity";
 
@@ -52,7 +55,7 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
         let tried = case.buys_for(&sales.lead.name).count();
         attempts += tried;
         sold += sales.sold();
-        trial.saw(usize::from(tried > 0 || sales.sold() > 0));
+        trial.saw(usize::from(sales.sold() >= sales.limit().max(1) || wanted(case, &sales)));
         let too_many = sales.sold().saturating_sub(sales.limit());
         oversold += too_many as i128;
         if too_many > 0 {
@@ -69,6 +72,14 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
     trial.fact(format!("{} for {}", counted(attempts, "attempt"), counted(sold, "sale")));
     trial.stake(Loss::LeadsOversold, oversold);
     trial
+}
+
+/// Whether more buyers than it may have asked for a lead and were answered, not turned away before.
+fn wanted(case: &Case<'_>, sales: &Sales<'_>) -> bool {
+    let answered = |call: &Call| call.outcome != Outcome::Info && !door::at_the_door(call);
+    let buyers: BTreeSet<&str> =
+        case.buys_for(&sales.lead.name).filter(|buy| answered(buy.call)).map(|buy| buy.workspace).collect();
+    buyers.len() > sales.limit()
 }
 
 /// Gathers what is known per lead of this world.

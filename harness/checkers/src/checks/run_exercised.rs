@@ -4,7 +4,7 @@
 //! overlap more, and no limit is in seconds. A single race that fell apart on a busy machine does not spoil a
 //! run of many; most of them must have overlapped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use overdraft_model::{
     flow::{Action, EXPECTED},
@@ -16,7 +16,7 @@ use overdraft_model::{
 
 use crate::{
     case::Case,
-    coverage, measure,
+    coverage, door, measure,
     offsets::Pairs,
     story::Tale,
     trial::Trial,
@@ -148,6 +148,7 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
             format!("the race for {} had {} of {} planned requests", race.name, race.took_part, race.planned),
         );
     }
+    turned_away(case, trial);
     pairs(history, trial);
     let at_once = history.races.iter().map(|race| race.apart.is_none());
     let races: Vec<&RaceStats> =
@@ -162,6 +163,36 @@ fn races(case: &Case<'_>, trial: &mut Trial) {
         let names = apart.iter().map(|race| format!("{} ({} of {})", race.name, race.overlapped, race.planned));
         let why = format!("{} did not overlap: {}", counted(apart.len(), "race"), listed(names, 3));
         reason(case, trial, why);
+    }
+}
+
+/// Who was turned away at the door did not take part. A step that says what its race is answered says so of this too.
+fn turned_away(case: &Case<'_>, trial: &mut Trial) {
+    let mut stated: HashSet<u64> = HashSet::new();
+    if let Workload::Flow(flow) = &case.planned.scenario.workload {
+        let says = |step: &usize| {
+            let action = flow.when.get(*step).map(|step| &step.action);
+            matches!(action, Some(Action::Race { answers, .. }) if !answers.is_empty())
+        };
+        stated.extend(case.history.steps.iter().filter(|(step, _)| says(step)).flat_map(|(_, ops)| ops));
+    }
+    for race in &case.history.races {
+        let calls: Vec<&Call> = race.operations.iter().filter_map(|op| case.call(*op)).collect();
+        let away = |call: &&&Call| !stated.contains(&call.op) && door::turned_away(case, call);
+        let away: Vec<&Call> = calls.iter().filter(away).copied().collect();
+        if away.is_empty() || (calls.len() - away.len()) * 100 >= race.planned * 95 {
+            continue;
+        }
+        let statuses: BTreeSet<String> =
+            away.iter().filter_map(|call| call.answer.status).map(|status| status.to_string()).collect();
+        let why = format!(
+            "in the race for {} {} of {} planned requests were turned away at the door: {}",
+            race.name,
+            away.len(),
+            race.planned,
+            listed(statuses, 5)
+        );
+        trial.found(|| Tale::new(case.history, why).calls(away.into_iter().take(3)).end());
     }
 }
 

@@ -90,6 +90,60 @@ fn a_race_that_lacks_a_tenth_of_its_racers_was_not_run_as_planned() {
     assert!(reasons().any(|reason| reason.contains("had 3 of 4 planned requests")), "{:?}", check.findings);
 }
 
+/// A race of three for an exclusive lead, which `buyer-1` wins; the others are told this.
+fn raced(status: u16, code: &str, limited: bool) -> Shop {
+    let mut shop = Shop::closed(&["acknowledged.durable"]);
+    let limit = json!(limited.to_string());
+    let workspaces = &mut shop.manifest.scenarios[0].world.workspaces;
+    workspaces.iter_mut().for_each(|known| _ = known.values.insert("limited".into(), limit.clone()));
+    let racers: Vec<u64> =
+        (1..=3).map(|n| shop.ask(n, buy(&format!("buyer-{n}"), &["flash-1"], &format!("k-{n}")))).collect();
+    shop.race("flash-1", &racers);
+    shop.sell("buyer-1", "flash-1", "k-1");
+    shop.ok(racers[0], "buyer-1", "p-k-1");
+    racers[1..].iter().for_each(|op| shop.fail(*op, status, code));
+    shop.close();
+    shop
+}
+
+#[test]
+fn who_was_turned_away_at_the_door_did_not_take_part() {
+    for status in [401, 403, 404, 405, 429] {
+        let verdict = raced(status, "go_away", false).judged();
+        let check = of(&verdict, "run.exercised").unwrap();
+        assert_eq!((check.validity, verdict.exit_code), (Validity::Unknown, 3), "{status}");
+        let why = format!("in the race for flash-1 2 of 3 planned requests were turned away at the door: {status}");
+        assert!(check.findings.iter().any(|finding| finding.summary == why), "{:?}", check.findings);
+    }
+    for (status, code, limited) in
+        [(409, "busy", false), (404, "lead_sold_out", false), (402, "insufficient_credits", true), (429, "slow", true)]
+    {
+        let verdict = raced(status, code, limited).judged();
+        assert_eq!(of(&verdict, "run.exercised").unwrap().validity, Validity::Valid, "{status} {code}");
+    }
+}
+
+#[test]
+fn a_limit_of_sales_is_proven_by_a_lead_that_reached_it_or_was_wanted_by_more() {
+    let play = |sales: usize, refusals: &[(u16, &str)]| {
+        let mut shop = Shop::closed(&["leads.capacity"]);
+        for n in 1..=sales {
+            shop.buys(&format!("buyer-{n}"), "lead-2", &format!("k-{n}"));
+        }
+        for (n, (status, code)) in (sales as u64 + 1..).zip(refusals) {
+            let op = shop.ask(n, buy(&format!("buyer-{n}"), &["lead-2"], &format!("k-{n}")));
+            shop.fail(op, *status, code);
+        }
+        shop.close();
+        of(&shop.judged(), "leads.capacity").unwrap().validity
+    };
+    assert_eq!(play(1, &[]), Validity::Unknown);
+    assert_eq!(play(1, &[(429, "slow"), (429, "slow")]), Validity::Unknown);
+    assert_eq!(play(2, &[]), Validity::Valid);
+    assert_eq!(play(1, &[(409, "busy"), (404, "lead_sold_out")]), Validity::Valid);
+    assert_eq!(play(3, &[]), Validity::Invalid);
+}
+
 #[test]
 fn one_race_of_many_may_fall_apart_on_a_busy_machine() {
     let play = |apart: usize| {
