@@ -194,7 +194,7 @@ pub static CHECKS: &[CheckInfo] = &[
         title: "Nobody asks more often than the limit says",
         promise: "in any stretch of time w, at most burst + requests * w / per of a workspace's requests of a kind are let in; \
                   nobody is refused who had room",
-        how: "For workspaces under the limits of the target file's `[limits]` that asked more than one allows: every \
+        how: "For workspaces under the limits of the target file's `[limits]` that were refused or asked more than one allows: every \
               stretch, counting only requests that lie wholly in it, because a request counts at a moment that only the \
               target knows. A 429 is right only if the workspace itself may have used up its budget in the last `per`, \
               and a workspace that waits as long as Retry-After says is let in. 0.1 % is left to two clocks.",

@@ -5,7 +5,7 @@
 //! requests that lie wholly in a stretch count for it; for a refusal, every request that may have counted. What was
 //! answered 5xx, or not at all, may have counted or not.
 //!
-//! Whoever asks less than the limit proves nothing of it.
+//! Whoever was never refused proves something of a limit only if all that it asked together would break it.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ use overdraft_model::{
 
 use crate::{
     case::Case,
+    door,
     story::Tale,
     trial::Trial,
     windows::{self, Overrun},
@@ -37,7 +38,8 @@ const CLOCK: &str = "clock was put";
 pub(crate) fn check(case: &Case<'_>) -> Trial {
     let mut trial = Trial::new(ID);
     let limits = &case.manifest.stated.limits;
-    let limited: Vec<&Workspace> = case.world().workspaces.iter().filter(|workspace| under_limits(workspace)).collect();
+    let limited: Vec<&Workspace> =
+        case.world().workspaces.iter().filter(|workspace| door::limited(workspace)).collect();
     if limits.is_empty() || limited.is_empty() {
         return trial;
     }
@@ -47,13 +49,18 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
         for (kind, limit) in limits {
             let budget = Budget { case, workspace, kind, limit, asked: &asked };
             let own = budget.own();
-            let tried = own.iter().filter(|call| answered(call).is_some()).count();
-            if u64::try_from(tried).unwrap_or(u64::MAX) <= limit.burst() {
+            let tried: Vec<(u64, u64)> =
+                own.iter().filter(|call| answered(call).is_some()).map(|call| (call.start, end(call))).collect();
+            if u64::try_from(tried.len()).unwrap_or(u64::MAX) <= limit.burst() {
+                continue;
+            }
+            let turned_away = own.iter().filter(|call| answered(call) == Some(REFUSED)).count();
+            if turned_away == 0 && windows::overrun(&tried, limit).is_none() {
                 continue;
             }
             callers += 1;
-            trial.saw(tried);
-            refused += own.iter().filter(|call| answered(call) == Some(REFUSED)).count();
+            trial.saw(tried.len());
+            refused += turned_away;
             admitted += own.iter().filter(|call| budget.let_in(call)).count();
             budget.overrun(&own, &mut trial);
             budget.refusals(&own, &mut trial);
@@ -66,10 +73,6 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
         ));
     }
     trial
-}
-
-fn under_limits(workspace: &Workspace) -> bool {
-    workspace.values.get("limited").is_some_and(|limited| fill::plain(limited) == "true")
 }
 
 fn answered(call: &Call) -> Option<u16> {

@@ -67,6 +67,7 @@ fn a_slow_request_may_have_counted_before_or_after() {
     let mut shop = limited(FIVE);
     let slow: Vec<u64> = (0..2).map(|_| shop.ask(12, Operation::ReadBalance { workspace: "buyer-2".into() })).collect();
     (0..4).for_each(|_| read(&mut shop, true));
+    read(&mut shop, false);
     shop.wait(20_000);
     slow.into_iter().for_each(|op| shop.answer(op, Outcome::Ok, told(200, json!({ "balance": 500 }))));
     shop.wait(60_000);
@@ -81,8 +82,21 @@ fn what_has_no_clear_answer_accuses_nobody() {
         let op = shop.ask(2, Operation::ReadBalance { workspace: "buyer-2".into() });
         shop.lost(op);
     }
+    read(&mut shop, false);
     shop.wait(60_000);
     is(&closed(shop), LIMITS, Validity::Valid);
+}
+
+#[test]
+fn what_any_service_may_let_in_proves_nothing_of_a_limit() {
+    for (waits, validity) in [(12_100, Validity::Unknown), (1_000, Validity::Invalid)] {
+        let mut shop = limited(FIVE);
+        for _ in 0..12 {
+            read(&mut shop, true);
+            shop.wait(waits);
+        }
+        is(&closed(shop), LIMITS, validity);
+    }
 }
 
 #[test]
