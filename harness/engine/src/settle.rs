@@ -29,8 +29,8 @@ const READERS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     /// The target file's query failed.
-    #[error("target file, evidence.outstanding: {0}")]
-    Outstanding(#[source] sqlx::Error),
+    #[error("target file, evidence.{0}: {1}")]
+    Query(&'static str, #[source] sqlx::Error),
     /// The evidence session could not be opened.
     #[error(transparent)]
     Session(#[from] WorldError),
@@ -109,6 +109,9 @@ async fn outstanding(stage: &Stage, session: &mut PgConnection) -> Result<BTreeM
         outstanding.insert("webhook deliveries not acknowledged".to_owned(), deliveries);
     }
     at_the_target(stage, session, &mut outstanding).await?;
+    if stage.target.evidence.outstanding.is_none() {
+        jobs_left(stage, session, &mut outstanding).await?;
+    }
     Ok(outstanding)
 }
 
@@ -118,17 +121,44 @@ async fn at_the_target(
     outstanding: &mut BTreeMap<String, u64>,
 ) -> Result<(), SettleError> {
     if let Some(query) = &stage.target.evidence.outstanding {
-        let rows =
-            sqlx::query(AssertSqlSafe(query.clone())).fetch_all(session).await.map_err(SettleError::Outstanding)?;
-        for row in rows {
-            let name: String = row.try_get("name").map_err(SettleError::Outstanding)?;
-            let waiting: i64 = row.try_get("waiting").map_err(SettleError::Outstanding)?;
+        let failed = |error| SettleError::Query("outstanding", error);
+        for row in sqlx::query(AssertSqlSafe(query.clone())).fetch_all(session).await.map_err(failed)? {
+            let name: String = row.try_get("name").map_err(failed)?;
+            let waiting: i64 = row.try_get("waiting").map_err(failed)?;
             if waiting > 0 {
                 outstanding.insert(name, waiting.unsigned_abs());
             }
         }
     }
     Ok(())
+}
+
+/// Where the file does not map what is outstanding, but jobs: those that are neither dead nor among the dead letters.
+async fn jobs_left(
+    stage: &Stage,
+    session: &mut PgConnection,
+    outstanding: &mut BTreeMap<String, u64>,
+) -> Result<(), SettleError> {
+    let Some(jobs) = &stage.target.evidence.jobs else { return Ok(()) };
+    let counted = count_left(jobs, stage.target.evidence.dead_letters.as_deref());
+    let left: i64 = sqlx::query_scalar(AssertSqlSafe(counted))
+        .fetch_one(session)
+        .await
+        .map_err(|problem| SettleError::Query("jobs", problem))?;
+    if left > 0 {
+        outstanding.insert("jobs".to_owned(), left.unsigned_abs());
+    }
+    Ok(())
+}
+
+fn count_left(jobs: &str, letters: Option<&str>) -> String {
+    let inner = |query: &str| query.trim().trim_end_matches(';').to_owned();
+    let mut counted = format!("SELECT count(*) FROM ({}) AS waits WHERE waits.state::text <> 'dead'", inner(jobs));
+    if let Some(letters) = letters {
+        let handed = format!("SELECT FROM ({}) AS letter WHERE letter.subject::text = waits.job::text", inner(letters));
+        counted.push_str(&format!(" AND NOT EXISTS ({handed})"));
+    }
+    counted
 }
 
 fn ms(duration: Duration) -> u64 {
@@ -162,4 +192,17 @@ pub async fn final_reads(stage: &Arc<Stage>, client: &reqwest::Client) -> Result
             Ok(())
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dead_or_handed_over_is_not_left() {
+        let all = count_left(" SELECT * FROM j; ", None);
+        assert_eq!(all, "SELECT count(*) FROM (SELECT * FROM j) AS waits WHERE waits.state::text <> 'dead'");
+        let handed = "SELECT FROM (SELECT * FROM d) AS letter WHERE letter.subject::text = waits.job::text";
+        assert_eq!(count_left("SELECT * FROM j", Some("SELECT * FROM d")), format!("{all} AND NOT EXISTS ({handed})"));
+    }
 }
