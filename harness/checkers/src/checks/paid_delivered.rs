@@ -1,7 +1,8 @@
 //! `paid.delivered`: once everything is healed, what was paid is delivered, or handed to a person.
 //!
 //! Liveness, so it is asked only of a target that had the whole settle limit. A dead letter is a delivery to
-//! a person only if an alert names its subject: a letter that nobody is told of is lost.
+//! a person only if an alert names its subject: a letter that nobody is told of is lost. What is missing is lost only
+//! if the target file tells that nothing is outstanding, by `outstanding` or by `jobs`: else it may yet come.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -38,6 +39,8 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
 struct Letters<'a> {
     mapped: bool,
     by_subject: Rows<'a, DeadLetter>,
+    /// Whether it is known that the target is at rest, so that what is missing does not come any more.
+    at_rest: bool,
     alerts: &'a [String],
     /// The alerts' words, which mostly settle the matter without reading every alert for every letter.
     words: BTreeSet<&'a str>,
@@ -47,17 +50,26 @@ impl<'a> Letters<'a> {
     fn new(case: &Case<'a>) -> Self {
         let letters = case.database().dead_letters.as_ref();
         let alerts = &case.evidence.email.alerts;
-        Self {
+        let mut letters = Self {
             mapped: letters.is_some(),
             by_subject: grouped(letters.into_iter().flatten(), |letter| Some(&letter.subject)),
+            at_rest: outstanding_told(case),
             alerts,
             words: alerts.iter().flat_map(|alert| alert.split_whitespace()).collect(),
-        }
+        };
+        let jobs = case.database().jobs.as_deref();
+        letters.at_rest |= jobs.is_some_and(|jobs| jobs.iter().all(|job| !letters.left(job)));
+        letters
     }
 
     /// Letters about any of these subjects.
     fn about<'s>(&self, subjects: impl IntoIterator<Item = &'s str>) -> Vec<&'a DeadLetter> {
         subjects.into_iter().filter_map(|subject| self.by_subject.get(subject)).flatten().copied().collect()
+    }
+
+    /// Whether a job is neither done nor given up.
+    fn left(&self, job: &Job) -> bool {
+        job.state != "dead" && self.about([job.job.as_str()]).is_empty()
     }
 
     fn alerted(&self, letter: &DeadLetter) -> bool {
@@ -93,18 +105,26 @@ fn sessions<'a>(case: &Case<'a>, letters: &Letters<'a>, trial: &mut Trial) -> BT
         let about = letters.about(subjects);
         if about.iter().any(|letter| letters.alerted(letter)) {
             handed += 1;
-        } else if letters.mapped {
+        } else if letters.mapped && letters.at_rest {
             undelivered.insert(id);
             missing += owed.unwrap_or(0) - got;
             trial.found(|| ungranted(case, session, got, owed, &about).end());
         } else {
-            trial.need("dead_letters", case.database().dead_letters.as_ref());
+            unsettled(case, letters, trial);
         }
     }
     trial.saw(paid.len());
     trial.fact(format!("{} ({handed} handed to a person)", counted(paid.len(), "paid session")));
     trial.stake(Loss::PaidNotGranted, missing);
     undelivered
+}
+
+/// Something is missing, and the target file does not map what would tell whether it is lost.
+fn unsettled(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
+    trial.need("dead_letters", case.database().dead_letters.as_ref());
+    if !letters.at_rest {
+        trial.need::<Job>("outstanding", None);
+    }
 }
 
 fn ungranted<'a>(
@@ -167,13 +187,13 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
     let (mut lost, mut handed) = (0, 0);
     let missing: BTreeMap<_, _> = promised.iter().filter(|(event, _)| !accepted.contains(*event)).collect();
     for (event, (workspace, cause)) in missing {
-        if !letters.mapped {
-            trial.need("dead_letters", database.dead_letters.as_ref());
-            continue;
-        }
         let about: Vec<_> = letters.about([*event]).into_iter().filter(|letter| letter.kind == "email").collect();
         if about.iter().any(|letter| letters.alerted(letter)) {
             handed += 1;
+            continue;
+        }
+        if !letters.mapped || !letters.at_rest {
+            unsettled(case, letters, trial);
             continue;
         }
         lost += 1;
@@ -202,7 +222,8 @@ fn emails(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
 }
 
 /// Events whose email was accepted. One that went to another workspace's address is no delivery, and tells a
-/// stranger about somebody's purchase. An address that is nobody's in this world may be the target's own.
+/// stranger about somebody's purchase. An address that is nobody's in this world may be the target's own. The partner
+/// whose lead was sold may be told of it, which is no delivery either.
 fn to_whom_it_concerns<'a>(
     case: &Case<'a>,
     promised: &HashMap<&'a str, (&'a str, Cause<'a>)>,
@@ -211,6 +232,9 @@ fn to_whom_it_concerns<'a>(
     let owners =
         case.world().workspaces.iter().filter_map(|w| Some((w.values.get("email")?.as_str()?, w.name.as_str())));
     let owners: BTreeMap<&str, &str> = owners.collect();
+    let rows = case.database().purchases.iter().flatten();
+    let sellers: HashSet<(&str, &str)> =
+        rows.filter_map(|row| Some((row.confirmation.as_deref()?, case.lead(&row.lead)?.partner.as_str()))).collect();
     let mut delivered = HashSet::with_capacity(promised.len());
     for email in &case.evidence.email.accepted {
         let stranger = promised.get(email.event.as_str()).and_then(|(owed_to, _)| {
@@ -220,6 +244,9 @@ fn to_whom_it_concerns<'a>(
             delivered.insert(email.event.as_str());
             continue;
         };
+        if sellers.contains(&(email.event.as_str(), stranger)) {
+            continue;
+        }
         let summary = format!("{stranger} got the email about {}, which was {owed_to}'s", email.event);
         let tale = || {
             let calls = case.buys_of(owed_to).map(|buy| buy.call).filter(|call| call.outcome != Outcome::Fail);
@@ -279,21 +306,24 @@ fn quiet(case: &Case<'_>, letters: &Letters<'_>, trial: &mut Trial) {
     } else if !settled.quiescent {
         trial.doubt("the run ended before settling did");
     }
-    let told = case.manifest.mapped.iter().any(|table| table == "outstanding") || !settled.outstanding.is_empty();
-    let jobs = match (&case.database().jobs, told) {
+    let jobs = match (&case.database().jobs, outstanding_told(case)) {
         (None, true) => return,
         (jobs, _) if case.buys.is_empty() && !case.sells_credits => jobs.as_deref().unwrap_or_default(),
         (jobs, _) => trial.need("jobs", jobs.as_ref()),
     };
     let mut left: BTreeMap<(&str, &str), Vec<&Job>> = BTreeMap::new();
-    let handed = |job: &Job| !letters.about([job.job.as_str()]).is_empty();
-    for job in jobs.iter().filter(|job| job.state != "dead" && !handed(job)) {
+    for job in jobs.iter().filter(|job| letters.left(job)) {
         left.entry((&job.kind, &job.state)).or_default().push(job);
     }
     for ((kind, state), jobs) in &left {
         let summary = format!("{} of kind {kind} left over in state {state}", counted(jobs.len(), "job"));
         trial.found(|| Tale::new(case.history, summary).rows(jobs.iter().map(|job| rows::job(job))).end());
     }
+}
+
+/// Whether the target file tells what is outstanding.
+fn outstanding_told(case: &Case<'_>) -> bool {
+    case.manifest.mapped.iter().any(|table| table == "outstanding") || !case.evidence.settled.outstanding.is_empty()
 }
 
 /// After each blow at a boundary the target came to rest, before it was struck again.
