@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use overdraft_model::{
@@ -12,7 +12,7 @@ use overdraft_model::{
     operation::{Answer, Operation, Outcome},
 };
 
-use crate::measure::Latencies;
+use crate::{bundles::Bundles, measure::Latencies};
 
 /// One scenario, ready to be judged.
 pub(crate) struct Case<'a> {
@@ -29,6 +29,10 @@ pub(crate) struct Case<'a> {
     pub(crate) sessions: BTreeMap<&'a str, &'a Session>,
     /// Whether anything was done that involves money from outside.
     pub(crate) sells_credits: bool,
+    /// Whether purchases are asked for under a key: the target file says so, or rows hold the keys that were sent.
+    pub(crate) keyed: bool,
+    /// Which purchase rows are one purchase.
+    pub(crate) bundles: Bundles<'a>,
     by_op: HashMap<u64, &'a Call>,
     by_workspace: BTreeMap<&'a str, Vec<usize>>,
     by_lead: HashMap<&'a str, Vec<usize>>,
@@ -100,6 +104,8 @@ impl<'a> Case<'a> {
             by_lead: HashMap::new(),
             by_session: HashMap::new(),
             sells_credits: !evidence.provider.sessions.is_empty(),
+            keyed: false,
+            bundles: Bundles::default(),
             workspaces: world.workspaces.iter().map(|row| (row.name.as_str(), row)).collect(),
             leads: world.leads.iter().map(|row| (row.name.as_str(), row)).collect(),
             purchases: grouped(evidence.database.purchases.iter().flatten(), |row| Some(&row.workspace)),
@@ -110,6 +116,12 @@ impl<'a> Case<'a> {
         for call in &history.calls {
             case.index(call);
         }
+        let rows = evidence.database.purchases.as_deref().unwrap_or_default();
+        case.keyed = manifest.stated.keyed.unwrap_or_else(|| {
+            let sent: HashSet<(&str, &str)> = case.buys.iter().map(|buy| (buy.workspace, buy.key)).collect();
+            rows.iter().any(|row| row.key.as_deref().is_some_and(|key| sent.contains(&(row.workspace.as_str(), key))))
+        });
+        case.bundles = Bundles::new(rows, &case.buys);
         case
     }
 

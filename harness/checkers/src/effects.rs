@@ -95,8 +95,12 @@ impl<'a> Effects<'a> {
             unfunded: BTreeMap::new(),
         };
         let rows = case.database().purchases.as_deref().unwrap_or_default();
-        let same = |a: &Purchase, b: &Purchase| a.purchase == b.purchase && a.workspace == b.workspace;
-        rows.chunk_by(same).for_each(|rows| effects.add(index.bought(rows)));
+        let id = |row: &&'a Purchase| (case.bundles.id(&row.workspace, &row.purchase), row.workspace.as_str());
+        let mut bought: Vec<&Purchase> = rows.iter().collect();
+        if !case.bundles.is_empty() {
+            bought.sort_by(|a, b| id(a).cmp(&id(b)));
+        }
+        bought.chunk_by(|a, b| id(a) == id(b)).for_each(|rows| effects.add(index.bought(rows)));
         if !case.quiet() {
             unresolved(case, rows).for_each(|bought| effects.add(bought));
         }
@@ -130,13 +134,12 @@ impl<'a> Effects<'a> {
 
 impl<'c, 'a> Index<'c, 'a> {
     /// One purchase, whose rows these are.
-    fn bought(&self, rows: &'a [Purchase]) -> Bought<'a> {
-        let row = &rows[0];
-        let mut causes = self.causes(row);
+    fn bought(&self, rows: &[&'a Purchase]) -> Bought<'a> {
+        let sent = |row: &&&'a Purchase| row.key.as_deref().is_some_and(|key| self.of_key(row, key).is_some());
+        let row = rows.iter().find(sent).copied().unwrap_or(rows[0]);
+        let mut causes = self.causes(row, rows);
         causes.sort_by_key(|buy| (buy.call.start, buy.call.op));
-        let names = |buy: &&Buy<'a>| {
-            buy.call.outcome == Outcome::Ok && buy.purchase.as_deref().is_none_or(|id| id == row.purchase)
-        };
+        let names = |buy: &&Buy<'a>| buy.call.outcome == Outcome::Ok && names_one(buy, rows);
         let told = causes.iter().copied().filter(names).min_by_key(|buy| (buy.call.end, buy.call.op));
         let alone = told.is_some_and(|told| {
             let others = causes.iter().filter(|buy| buy.call.op != told.call.op);
@@ -156,12 +159,16 @@ impl<'c, 'a> Index<'c, 'a> {
 
     /// Calls that can have caused a purchase: by the key where the target keeps it, else by the lead, less those
     /// that were told of another purchase.
-    fn causes(&self, row: &'a Purchase) -> Vec<&'c Buy<'a>> {
+    fn causes(&self, row: &'a Purchase, rows: &[&'a Purchase]) -> Vec<&'c Buy<'a>> {
         if let Some(key) = row.key.as_deref() {
-            return self.by_key.get(&(row.workspace.as_str(), key)).cloned().unwrap_or_default();
+            return self.of_key(row, key).cloned().unwrap_or_default();
         }
         let of_lead = self.case.buys_for(&row.lead).filter(|buy| buy.workspace == row.workspace);
-        of_lead.filter(|buy| buy.purchase.as_deref().is_none_or(|id| id == row.purchase)).collect()
+        of_lead.filter(|buy| names_one(buy, rows)).collect()
+    }
+
+    fn of_key(&self, row: &'a Purchase, key: &'a str) -> Option<&Vec<&'c Buy<'a>>> {
+        self.by_key.get(&(row.workspace.as_str(), key))
     }
 
     fn refusals(&self, effects: &mut Effects<'a>) {
@@ -177,6 +184,11 @@ impl<'c, 'a> Index<'c, 'a> {
             }
         }
     }
+}
+
+/// Whether an answer names one of these rows, or none at all.
+fn names_one(buy: &Buy<'_>, rows: &[&Purchase]) -> bool {
+    buy.purchase.as_deref().is_none_or(|id| rows.iter().any(|row| row.purchase == id))
 }
 
 /// Purchases without a clear answer and without a row, of a target that was still busy: a row may yet come.

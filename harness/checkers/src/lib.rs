@@ -20,7 +20,7 @@
 //! | `checks` | one file per check |
 //! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
 //! | `effects`, `balances` | what took effect and when it can have; what each account went through |
-//! | `door` | which requests were turned away before they were in the shop |
+//! | `bundles`, `door` | which rows are one purchase; which requests were turned away before they were in the shop |
 //! | `study` | what several checks need and is found once |
 //! | `serial` | a small shop that does one thing at a time |
 //! | `reconcile` | three ledgers held against each other, as one number |
@@ -35,6 +35,7 @@
 //! | `story`, `rows`, `words`, `money` | how a finding is told |
 
 mod balances;
+mod bundles;
 mod case;
 pub mod catalogue;
 mod checks;

@@ -135,6 +135,10 @@ pub struct Stated {
     /// Queries that must return no row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invariants: Vec<Invariant>,
+    /// Whether the request of a purchase carries its `{key}`; none where no purchase is mapped, and in records from
+    /// before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<bool>,
 }
 
 impl Stated {

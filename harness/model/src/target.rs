@@ -82,7 +82,12 @@ impl Target {
     /// What it promises by its own words, as a manifest keeps it.
     #[must_use]
     pub fn stated(&self) -> Stated {
-        Stated { limits: self.limits.clone(), statuses: self.statuses.clone(), invariants: self.invariants.clone() }
+        Stated {
+            limits: self.limits.clone(),
+            statuses: self.statuses.clone(),
+            invariants: self.invariants.clone(),
+            keyed: self.operations.get("purchase").map(|purchase| purchase.names("{key}")),
+        }
     }
 }
 
@@ -215,6 +220,16 @@ pub struct HttpOperation {
     pub codes: BTreeMap<String, String>,
 }
 
+impl HttpOperation {
+    /// Whether the request holds a placeholder, given with its braces.
+    #[must_use]
+    pub fn names(&self, placeholder: &str) -> bool {
+        let body = self.json.as_ref().map(ToString::to_string);
+        let texts = [&self.path].into_iter().chain(self.headers.values()).chain(&body);
+        texts.into_iter().any(|text| text.contains(placeholder))
+    }
+}
+
 /// Where and how webhooks are delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -312,4 +327,22 @@ const fn five_minutes() -> Span {
 
 fn webhook_secret() -> String {
     "{webhook_secret}".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_wherever_the_request_carries_it() {
+        let map = |text: &str| toml::from_str::<HttpOperation>(&format!("method = 'POST'\n{text}")).unwrap();
+        for carries in [
+            "path = '/b/{key}'",
+            "path = '/b'\nheaders = { K = 'k {key}' }",
+            "path = '/b'\njson = { a = [{ k = '{key}' }] }",
+        ] {
+            assert!(map(carries).names("{key}"), "{carries}");
+        }
+        assert!(!map("path = '/b/{keys}'\njson = { key = '{lead.id}' }").names("{key}"));
+    }
 }

@@ -66,10 +66,11 @@ fn acknowledged(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
         oks += 1;
         let there = |lead: &str| {
             let of_lead = rows.by_lead.get(&(buy.workspace, lead)).into_iter().flatten();
-            of_lead.clone().any(|row| buy.purchase.as_deref().is_none_or(|id| id == row.purchase))
+            let id = |id| case.bundles.id(buy.workspace, id);
+            of_lead.clone().any(|row| buy.purchase.as_deref().is_none_or(|named| id(named) == id(&row.purchase)))
         };
         let gone: Vec<&String> = buy.leads.iter().filter(|lead| !there(lead)).collect();
-        if gone.is_empty() || !told.insert((buy.workspace, buy.key, buy.purchase.clone())) {
+        if gone.is_empty() || replayed(case, buy) || !told.insert((buy.workspace, buy.key, buy.purchase.clone())) {
             continue;
         }
         lost += 1;
@@ -92,6 +93,21 @@ fn acknowledged(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
         trial.fact(format!("{} answered ok", counted(oks, "purchase")));
         trial.stake(Loss::PurchasesLost, lost);
     }
+}
+
+/// Whether an ok repeats what another call under its key was told, of a purchase that is there: a service may answer a
+/// key that it knows as before, whatever is asked for under it.
+fn replayed(case: &Case<'_>, buy: &Buy<'_>) -> bool {
+    let Some(id) = buy.purchase.as_deref().filter(|_| case.manifest.stated.keyed != Some(false)) else { return false };
+    let bought = |leads: &[String]| {
+        let rows = case.purchases_of(buy.workspace);
+        leads.iter().all(|lead| rows.iter().any(|row| row.purchase == id && row.lead == *lead))
+    };
+    let before = |other: &&Buy<'_>| other.call.start < buy.call.end.unwrap_or(u64::MAX);
+    case.buys_of(buy.workspace)
+        .filter(|other| other.key == buy.key && other.call.op != buy.call.op && other.call.outcome == Outcome::Ok)
+        .filter(before)
+        .any(|other| other.purchase.as_deref() == Some(id) && bought(other.leads))
 }
 
 /// Each purchase without a clear answer happened or did not; the rows decide.

@@ -4,10 +4,7 @@
 //! purchase or a grant promised are counted, because the fallback for an email without an event is its
 //! subject line, and two customers may well get the same one twice for two purchases.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use overdraft_model::{
     evidence::{Commission, Email, Grant, Purchase},
@@ -82,13 +79,17 @@ fn bought(case: &Case<'_>, purchases: &[&Purchase], trial: &mut Trial) {
     }
 }
 
-/// One purchase per key, by the rows and by the answers. Returns how many were too many.
+/// One purchase per key, by the rows and by the answers. Returns how many were too many. A target that takes no keys
+/// promises nothing about them.
 fn keys(
     case: &Case<'_>,
     by_key: &HashMap<(&str, &str), Vec<&Purchase>>,
     told: &BTreeSet<(&str, &str)>,
     trial: &mut Trial,
 ) -> usize {
+    if !case.keyed {
+        return 0;
+    }
     let mut calls: HashMap<(&str, &str), Vec<&Buy<'_>>> = HashMap::with_capacity(case.buys.len());
     for buy in &case.buys {
         calls.entry((buy.workspace, buy.key)).or_default().push(buy);
@@ -101,7 +102,8 @@ fn keys(
             .into_iter()
             .flatten()
             .map(|row| row.purchase.as_str())
-            .chain(buys.iter().filter_map(|buy| answered(buy)));
+            .chain(buys.iter().filter_map(|buy| answered(buy)))
+            .map(|id| case.bundles.id(key.0, id));
         let first = ids.next();
         ids.any(|id| Some(id) != first)
     };
@@ -110,9 +112,10 @@ fn keys(
     let mut doubled = 0;
     for (key, buys) in suspects {
         let rows = by_key.get(key).map_or(&[][..], Vec::as_slice);
-        let mut ids: BTreeSet<Cow<'_, str>> = rows.iter().map(|row| Cow::Borrowed(row.purchase.as_str())).collect();
+        let id = |id| case.bundles.id(key.0, id);
+        let mut ids: BTreeSet<&str> = rows.iter().map(|row| id(row.purchase.as_str())).collect();
         let kept = ids.len();
-        ids.extend(buys.iter().filter(|buy| buy.call.outcome == Outcome::Ok).filter_map(|buy| buy.purchase.clone()));
+        ids.extend(buys.iter().filter_map(|buy| answered(buy)).map(id));
         if ids.len() < 2 {
             continue;
         }

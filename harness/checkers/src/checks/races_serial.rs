@@ -4,7 +4,8 @@
 //! from both and is asked under a key. For races of two to five requests every order is tried (`serial`) from the state
 //! before the race, as rows and calls tell it; of larger ones for each workspace's own. What others did meanwhile
 //! leaves a count between two numbers, and a balance unknown; a race in which somebody else may have used the same
-//! key, or bought the same lead for the same workspace, is left out.
+//! key, or bought the same lead for the same workspace, is left out. So is one of which it is not known what a key does,
+//! or which rows are one purchase.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use overdraft_model::{
 
 use crate::{
     balances::Balances,
-    case::Case,
+    case::{Buy, Case},
     effects::{self, Bought, Effects},
     linearizable::End,
     measure,
@@ -59,7 +60,10 @@ pub(crate) fn check(study: &Study<'_, '_>) -> Trial {
     }
     trial.fact(format!("{} of 2 to {MOST} requests", counted(small.len() - left_out, "race")));
     if left_out > 0 {
-        trial.fact(format!("{} left out: others did the same meanwhile", counted(left_out, "race")));
+        trial.fact(format!(
+            "{} left out: others did the same meanwhile, or rows do not tell",
+            counted(left_out, "race")
+        ));
     }
     trial
 }
@@ -127,6 +131,10 @@ impl<'e, 'a> Field<'e, 'a> {
         for call in calls {
             workspaces.extend(call.operation.workspace());
             if let Operation::Purchase { workspace, leads: wanted, key } = &call.operation {
+                let other = |buy: &Buy<'_>| buy.key == key && buy.leads != wanted && buy.call.start <= end;
+                if !case.keyed && case.buys_of(workspace).any(other) {
+                    return None;
+                }
                 leads.extend(wanted.iter().map(String::as_str));
                 keys.insert((workspace, key));
             }
@@ -141,6 +149,7 @@ impl<'e, 'a> Field<'e, 'a> {
                         field.shop.owned.extend(bought.leads.iter().map(|lead| (who, *lead)));
                         field.shop.keys.extend(bought.key.map(|key| (who, key)));
                     }
+                    When::Within if half(bought) => return None,
                     When::Within => field.made.push(bought),
                     When::After => {}
                     When::Meanwhile => {
@@ -205,6 +214,12 @@ impl<'e, 'a> Field<'e, 'a> {
             .rows(order)
             .rows(stuck)
     }
+}
+
+/// Whether a row without a key shows only some of the leads that its call asked for: the others may be rows apart.
+fn half(bought: &Bought<'_>) -> bool {
+    let asked = bought.call.map(|call| &call.operation);
+    matches!(asked, Some(Operation::Purchase { leads, .. }) if bought.key.is_none() && bought.leads.len() < leads.len())
 }
 
 fn between(least: i64, most: i64) -> String {

@@ -7,6 +7,7 @@ mod needed;
 mod order;
 mod order_free;
 mod ordered;
+mod otherwise;
 mod reconciled;
 mod semantics;
 mod serial;
