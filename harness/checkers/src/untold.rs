@@ -42,7 +42,7 @@ impl<'a> Untold<'a> {
             }
         }
         if database.adjustments.is_none() {
-            for (call, of, _) in asked(case).filter(|(call, ..)| call.outcome != Outcome::Fail) {
+            for (_, of, _) in asked(case).filter(|(call, ..)| call.outcome != Outcome::Fail) {
                 let known = world.workspaces.iter().filter(|known| known.values.get("id") == Some(of));
                 known.for_each(|known| untold.add(&known.name, "adjustments"));
             }

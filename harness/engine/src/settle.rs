@@ -153,9 +153,10 @@ async fn jobs_left(
 
 fn count_left(jobs: &str, letters: Option<&str>) -> String {
     let inner = |query: &str| query.trim().trim_end_matches(';').to_owned();
-    let mut counted = format!("SELECT count(*) FROM ({}) AS waits WHERE waits.state::text <> 'dead'", inner(jobs));
+    let mut counted = format!("SELECT count(*) FROM (\n{}\n) AS waits WHERE waits.state::text <> 'dead'", inner(jobs));
     if let Some(letters) = letters {
-        let handed = format!("SELECT FROM ({}) AS letter WHERE letter.subject::text = waits.job::text", inner(letters));
+        let handed =
+            format!("SELECT FROM (\n{}\n) AS letter WHERE letter.subject::text = waits.job::text", inner(letters));
         counted.push_str(&format!(" AND NOT EXISTS ({handed})"));
     }
     counted
@@ -201,8 +202,8 @@ mod tests {
     #[test]
     fn what_is_dead_or_handed_over_is_not_left() {
         let all = count_left(" SELECT * FROM j; ", None);
-        assert_eq!(all, "SELECT count(*) FROM (SELECT * FROM j) AS waits WHERE waits.state::text <> 'dead'");
-        let handed = "SELECT FROM (SELECT * FROM d) AS letter WHERE letter.subject::text = waits.job::text";
+        assert_eq!(all, "SELECT count(*) FROM (\nSELECT * FROM j\n) AS waits WHERE waits.state::text <> 'dead'");
+        let handed = "SELECT FROM (\nSELECT * FROM d\n) AS letter WHERE letter.subject::text = waits.job::text";
         assert_eq!(count_left("SELECT * FROM j", Some("SELECT * FROM d")), format!("{all} AND NOT EXISTS ({handed})"));
     }
 }
