@@ -105,6 +105,8 @@ const fn compared(comparison: Comparison) -> &'static str {
         Comparison::LessOrEqual => "at most",
         Comparison::Greater => "more than",
         Comparison::GreaterOrEqual => "at least",
+        Comparison::Equal => "exactly",
+        Comparison::NotEqual => "anything but",
     }
 }
 

@@ -30,6 +30,23 @@ pub enum Comparison {
     Greater,
     /// `>=`
     GreaterOrEqual,
+    /// `==`, which k6 also spells `===`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+impl Comparison {
+    /// Every spelling, the longer before those that they begin with.
+    const SIGNS: [(&str, Self); 7] = [
+        ("<=", Self::LessOrEqual),
+        (">=", Self::GreaterOrEqual),
+        ("===", Self::Equal),
+        ("==", Self::Equal),
+        ("!=", Self::NotEqual),
+        ("<", Self::Less),
+        (">", Self::Greater),
+    ];
 }
 
 /// One limit.
@@ -46,7 +63,8 @@ pub struct Threshold {
 /// Why a piece of text is not a [`Threshold`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a threshold: write it as k6 does, such as p(95)<500, avg<300, med<200, max<=2000, rate<0.01 or count<10"
+    "`{0}` is not a threshold: write it as k6 does, such as p(95)<500, avg<300, med<200, max<=2000, count==0 or rate<0.01, \
+     a share between 0 and 1"
 )]
 pub struct ThresholdError(String);
 
@@ -59,6 +77,9 @@ impl Threshold {
             Comparison::LessOrEqual => value <= self.limit,
             Comparison::Greater => value > self.limit,
             Comparison::GreaterOrEqual => value >= self.limit,
+            // As k6 does: who limits a count to none means exactly none.
+            Comparison::Equal => value == self.limit,
+            Comparison::NotEqual => value != self.limit,
         }
     }
 }
@@ -68,19 +89,14 @@ impl FromStr for Threshold {
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
         let wrong = || ThresholdError(text.to_owned());
-        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let at = compact.find(['<', '>']).ok_or_else(wrong)?;
-        let (left, right) = compact.split_at(at);
-        let (comparison, limit) = [
-            ("<=", Comparison::LessOrEqual),
-            (">=", Comparison::GreaterOrEqual),
-            ("<", Comparison::Less),
-            (">", Comparison::Greater),
-        ]
-        .into_iter()
-        .find_map(|(sign, comparison)| Some((comparison, right.strip_prefix(sign)?)))
-        .ok_or_else(wrong)?;
-        let aggregate = match left {
+        let at = text.find(['<', '>', '=', '!']).ok_or_else(wrong)?;
+        let (left, right) = text.split_at(at);
+        let (comparison, limit) = Comparison::SIGNS
+            .into_iter()
+            .find_map(|(sign, comparison)| Some((comparison, right.strip_prefix(sign)?)))
+            .ok_or_else(wrong)?;
+        // Blanks around the sign are k6's too; within a word or a number they are a slip.
+        let aggregate = match left.trim() {
             "avg" => Aggregate::Average,
             "min" => Aggregate::Min,
             "max" => Aggregate::Max,
@@ -88,7 +104,8 @@ impl FromStr for Threshold {
             "rate" => Aggregate::Rate,
             "count" => Aggregate::Count,
             _ => {
-                let inside = left.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(wrong)?;
+                let inside =
+                    left.trim().strip_prefix("p(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(wrong)?;
                 let percentile: f64 = inside.parse().map_err(|_| wrong())?;
                 if !(0.0..=100.0).contains(&percentile) {
                     return Err(wrong());
@@ -96,8 +113,9 @@ impl FromStr for Threshold {
                 Aggregate::Percentile(percentile)
             }
         };
-        let limit: f64 = limit.parse().map_err(|_| wrong())?;
-        if !limit.is_finite() {
+        let limit: f64 = limit.trim().parse().map_err(|_| wrong())?;
+        let impossible = aggregate == Aggregate::Rate && !(0.0..=1.0).contains(&limit);
+        if !limit.is_finite() || impossible {
             return Err(wrong());
         }
         Ok(Self { aggregate, comparison, limit })
@@ -119,6 +137,8 @@ impl fmt::Display for Threshold {
             Comparison::LessOrEqual => "<=",
             Comparison::Greater => ">",
             Comparison::GreaterOrEqual => ">=",
+            Comparison::Equal => "==",
+            Comparison::NotEqual => "!=",
         })?;
         write!(f, "{}", self.limit)
     }
@@ -137,12 +157,36 @@ mod tests {
         for text in ["avg<300", "min>1", "max<=2000", "count<10", "rate<0.5", "p(95)<500"] {
             assert_eq!(text.parse::<Threshold>().unwrap().to_string(), text);
         }
+        for (text, spelled, holds) in
+            [("count==0", "count==0", 0.0), ("count === 0", "count==0", 0.0), ("count!=0", "count!=0", 1.0)]
+        {
+            let threshold: Threshold = text.parse().unwrap();
+            assert_eq!(threshold.to_string(), spelled);
+            assert!(threshold.holds(holds) && !threshold.holds(1.0 - holds), "{text}");
+        }
         assert!("rate<0.01".parse::<Threshold>().unwrap().holds(0.0));
     }
 
     #[test]
     fn refuses_what_k6_would_not_understand() {
-        for text in ["", "p(101)<5", "p95<500", "fast", "rate=0", "max<", "count<NaN", "max<inf", "<5"] {
+        for text in [
+            "",
+            "p(101)<5",
+            "p95<500",
+            "fast",
+            "rate=0",
+            "max<",
+            "count<NaN",
+            "max<inf",
+            "<5",
+            "rate<2",
+            "rate>-1",
+            "p(9 5)<500",
+            "ra te<0.5",
+            "count<1 0",
+            "count<>1",
+            "count=<1",
+        ] {
             assert!(text.parse::<Threshold>().is_err(), "{text} was accepted");
         }
     }
