@@ -147,7 +147,15 @@ fn driven(call: &Call) -> bool {
 }
 
 fn unexpected(call: &Call) -> bool {
-    call.outcome == Outcome::Info || call.answer.status.is_some_and(|status| status >= 500)
+    // A refused connection is a clear answer to whoever asks what happened, and none to whoever wanted one. What the
+    // simulated provider refuses has no status either, and is nothing that the target did.
+    let of_target = call.operation.mapping().is_some() || matches!(call.operation, Operation::DeliverWebhook { .. });
+    match (call.outcome, call.answer.status) {
+        (Outcome::Info, _) => true,
+        (_, Some(status)) => status >= 500,
+        (Outcome::Fail, None) => of_target,
+        (Outcome::Ok, None) => false,
+    }
 }
 
 #[cfg(test)]

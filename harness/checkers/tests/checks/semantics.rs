@@ -2,7 +2,7 @@
 
 use overdraft_model::{
     evidence::{DeadLetter, Job},
-    operation::{Answer, Forgery, Outcome},
+    operation::{Answer, Forgery, Operation, Outcome, PayBy},
     verdict::{Validity, Verdict},
 };
 use serde_json::json;
@@ -412,4 +412,26 @@ fn accounts_that_belong_to_nobody_accuse_nobody() {
     let verdict = shop.judged();
     assert_eq!(of(&verdict, "credits.conserved").unwrap().validity, Validity::Unknown);
     assert_ne!(verdict.validity, Validity::Invalid, "{}", verdict.cause);
+}
+
+#[test]
+fn a_refused_connection_is_an_error_and_what_the_provider_refuses_is_not() {
+    let refused = || Answer { error: Some("connection refused".into()), ..Answer::default() };
+    let limited = |limit: &str| {
+        let mut shop = Shop::open(&[]);
+        shop.scenario().thresholds.insert("errors".into(), limit.into());
+        shop
+    };
+    let mut down = limited("count<1");
+    let op = down.ask(2, buy("buyer-2", &["lead-2"], "nobody-there"));
+    down.answer(op, Outcome::Fail, refused());
+    assert_broken(down, "errors", "count<1: 1 unexpected answer in 4 operations");
+
+    let mut provider = limited("count==0");
+    let pay = Operation::Pay { workspace: "buyer-2".into(), session: "cs_none".into(), by: PayBy::Card };
+    let op = provider.ask(2, pay);
+    provider.answer(op, Outcome::Fail, refused());
+    let verdict = closed(provider);
+    let errors = of(&verdict, "errors").unwrap();
+    assert_eq!(errors.validity, Validity::Valid, "{}", errors.observed);
 }
