@@ -165,8 +165,13 @@ fn refused_or_unasked(case: &Case<'_>, rows: &Found<'_>, trial: &mut Trial) {
 }
 
 fn unexplained(case: &Case<'_>, who: &str, lead: &str, of_lead: &[&Purchase], asked: &[&Buy<'_>], trial: &mut Trial) {
-    if asked.is_empty() && !case.history.reached(Phase::Done) {
-        trial.doubt("the record of the run is cut off, and a purchase has no question in it".to_owned());
+    if !case.history.reached(Phase::Done) {
+        // What is missing may be the question, or a later one under the same key that was not refused.
+        let doubt = match asked.is_empty() {
+            true => "the record of the run is cut off, and a purchase has no question in it",
+            false => "the record of the run is cut off, and a purchase has only questions in it that were refused",
+        };
+        trial.doubt(doubt.to_owned());
         return;
     }
     let paid: i128 = of_lead.iter().map(|row| i128::from(row.price)).sum();

@@ -47,6 +47,23 @@ fn a_purchase_whose_question_was_cut_off_is_a_doubt() {
 }
 
 #[test]
+fn a_refused_purchase_that_was_made_is_a_doubt_where_a_later_question_may_be_cut_off() {
+    let mut shop = Shop::open(&["acknowledged.durable"]);
+    let op = shop.ask(3, buy("buyer-3", &["lead-3"], "again"));
+    shop.fail(op, 402, "insufficient_credits");
+    shop.sell("buyer-3", "lead-3", "again");
+    let cut_off = shop.judged();
+    let check = of(&cut_off, "acknowledged.durable").unwrap();
+    assert_eq!(check.validity, Validity::Unknown, "{check:?}");
+    assert!(check.observed.contains("only questions"), "{}", check.observed);
+    shop.close();
+    let verdict = shop.judged();
+    let check = of(&verdict, "acknowledged.durable").unwrap();
+    assert_eq!(check.validity, Validity::Invalid);
+    assert!(check.findings[0].summary.contains("was refused"), "{:?}", check.findings);
+}
+
+#[test]
 fn an_unmapped_table_makes_the_checks_that_need_it_unknown_by_name() {
     let cases: [(&str, &[&str]); 3] = [
         (
