@@ -32,7 +32,7 @@ mod tell;
 
 use std::{collections::BTreeMap, fmt, hash::Hash};
 
-pub use contradiction::contradiction;
+pub use contradiction::{Fewest, contradiction};
 pub use tell::tell;
 
 /// What operations do when they come one after the other.

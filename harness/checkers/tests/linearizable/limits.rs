@@ -1,7 +1,7 @@
 //! What ends a search, and what must not cost much.
 
 use overdraft_checkers::linearizable::{
-    Answer, Budget, End, Limit, Timed, check, check_until,
+    Answer, Budget, End, Limit, Timed, check, check_until, contradiction,
     specifications::{Account, AccountCall, Bounded, BoundedCall, Register, RegisterAnswer, RegisterCall},
 };
 
@@ -61,4 +61,30 @@ fn a_long_history_of_few_clients_costs_little_for_each_operation() {
     let account = Account { opening: 10, floor: Some(0) };
     let small = Budget { steps: 400_000, bytes: 32 << 20 };
     assert_eq!(check(&account, &history, small), Answer::Linearizable);
+}
+
+#[test]
+fn one_read_of_what_nobody_wrote_is_enough_however_many_wrote() {
+    let register = Register { initial: None };
+    for writers in [3, 40, 120] {
+        let write =
+            |at: u64| Timed::answered(RegisterCall::Write(at as i64), RegisterAnswer::Done, at * 10, at * 10 + 5);
+        let mut history: Vec<_> = (0..writers).map(write).collect();
+        // Whoever was never answered may have written too, and says nothing.
+        history.push(Timed::unanswered(RegisterCall::Write(1_000), 3));
+        history.push(Timed::answered(RegisterCall::Read, RegisterAnswer::Value(Some(-1)), 2_000, 2_001));
+        let few = Budget { steps: 100_000, bytes: 64 << 20 };
+        let mut tries = 50;
+        let found = contradiction(&register, &history, few, &mut tries);
+        assert_eq!(found.operations, [history.len() - 1], "{writers} writers");
+        assert!(found.sure && tries > 0, "{writers} writers, {tries} tries left");
+    }
+}
+
+#[test]
+fn who_came_to_a_limit_is_not_sure_that_there_are_no_fewer() {
+    let register = Register { initial: None };
+    let mut tries = 0;
+    let found = contradiction(&register, &hard(8), Budget::default(), &mut tries);
+    assert_eq!((found.operations.len(), found.sure), (9, false));
 }

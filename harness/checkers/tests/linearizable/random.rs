@@ -34,7 +34,6 @@ where
         match check(specification, &history, Budget::default()) {
             Answer::Linearizable => {
                 valid += 1;
-                assert_eq!(contradiction(specification, &history, Budget::default(), 1_000), None);
                 assert!(whole, "case {case} was accepted: {history:#?}");
             }
             Answer::Violation(counterexample) => {
@@ -48,7 +47,9 @@ where
                 assert_ne!(history[counterexample.stuck].end, End::Maybe, "{told}");
                 further.push(counterexample.stuck);
                 assert!(!brute::legal(specification, &history, &further), "{told}");
-                let fewest = contradiction(specification, &history, Budget::default(), 1_000).unwrap();
+                let found = contradiction(specification, &history, Budget::default(), &mut 1_000);
+                assert!(found.sure, "case {case}");
+                let fewest = found.operations;
                 let believed = |few: &[usize]| brute::linearizable(specification, &unclear_but(&history, few)).0;
                 assert!(!believed(&fewest), "case {case}: {fewest:?} fit together in {history:#?}");
                 for at in 0..fewest.len() {

@@ -49,6 +49,34 @@ fn what_is_not_of_the_format_is_refused() {
 }
 
 #[test]
+fn what_nobody_answered_is_not_known_to_be_linearizable() {
+    let place = Place::new();
+    place.write("asked.log", "INFO  jepsen.util - 0 :invoke :write 3\nINFO  jepsen.util - 0 :info :write :timed-out\n");
+    place.write("asked.txt", "{:process 0, :type :invoke, :f :get, :key \"a\", :value nil}\n");
+    for (format, file) in [("porcupine-register", "asked.log"), ("porcupine-kv", "asked.txt")] {
+        let told = place.run(&["check", "--format", format, file]).exits(3);
+        told.says(&["not known to be linearizable", "nothing was answered"]);
+    }
+}
+
+#[test]
+fn of_many_violated_keys_each_is_told_and_few_are_made_smaller() {
+    let place = Place::new();
+    let mut log = String::new();
+    for key in 0..300 {
+        for (kind, f, value) in
+            [("invoke", "put", "\"1\""), ("ok", "put", "\"1\""), ("invoke", "get", "nil"), ("ok", "get", "\"9\"")]
+        {
+            log.push_str(&format!("{{:process 0, :type :{kind}, :f :{f}, :key \"{key}\", :value {value}}}\n"));
+        }
+    }
+    place.write("many.txt", &log);
+    let told = place.run(&["check", "--format", "porcupine-kv", "many.txt"]).exits(1);
+    assert_eq!(told.stdout.matches("must come next, and cannot").count(), 300, "{}", told.stdout);
+    assert_eq!(told.stdout.matches("no order holds:\n    Get(").count(), 3, "{}", told.stdout);
+}
+
+#[test]
 fn a_history_is_exported_for_jepsen() {
     let place = Place::new();
     let run = fixture("histories/leads.capacity/bad");
