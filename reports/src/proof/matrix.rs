@@ -6,7 +6,7 @@ use overdraft_model::verdict::Validity;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    run::{ProofRun, Subject},
+    run::{ProofRun, Subject, catches},
     statistics::{Interval, median, wilson},
 };
 use crate::words::counted;
@@ -81,7 +81,7 @@ pub struct Clean {
     pub operations: u64,
     /// Runs in which a check accused it.
     pub false_alarms: Vec<ProofRun>,
-    /// Where the share of false alarms lies, 95 %.
+    /// Where the share of false alarms among the runs with an answer lies, 95 %; none if there is no such run.
     pub interval: Option<Interval>,
     /// Runs that ended without an answer.
     pub unknown: Vec<ProofRun>,
@@ -155,11 +155,6 @@ impl Matrix {
     }
 }
 
-/// Whether a check speaks of the service's state rather than of its speed.
-fn of_state(check: &str) -> bool {
-    !check.starts_with("latency") && !check.starts_with("errors")
-}
-
 /// Puts the results into the places that were planned for them. Results that nobody planned are left out.
 #[must_use]
 pub fn matrix(origin: Origin, expected: &[Expected], planned: &[Subject], results: &[ProofRun]) -> Matrix {
@@ -182,14 +177,14 @@ fn row(expected: Expected, planned: &[&Subject], made: &BTreeMap<&Subject, &Proo
             not_run.push(subject.seed);
             continue;
         };
-        let counts = |check: &&String| of_state(check) || **check == expected.caught_by;
-        let found: Vec<&String> = run.invalid.iter().filter(counts).collect();
+        let found: Vec<&String> = run.catches(&expected.caught_by).collect();
         for check in &found {
             *by_check.entry((*check).clone()).or_default() += 1;
         }
         // The stated check's own detection, or else the earliest of the others.
         let stated = run.invalid.iter().position(|check| *check == expected.caught_by);
-        let first = run.invalid.iter().zip(&run.detected).filter(|(check, _)| counts(check)).map(|(_, when)| when);
+        let of_found = run.invalid.iter().zip(&run.detected).filter(|(check, _)| catches(check, &expected.caught_by));
+        let first = of_found.map(|(_, when)| when);
         let first = first.min_by(|a, b| a.seconds.total_cmp(&b.seconds));
         match (stated.and_then(|at| run.detected.get(at)).or(first), run.validity) {
             (Some(when), _) if !found.is_empty() => detected.push(*when),
@@ -226,13 +221,15 @@ fn clean(planned: &[&Subject], made: &BTreeMap<&Subject, &ProofRun>) -> Clean {
     let runs: Vec<&ProofRun> = planned.iter().filter_map(|subject| made.get(*subject).copied()).collect();
     let of = |validity: Validity| runs.iter().filter(move |run| run.validity == validity).map(|run| (*run).clone());
     let false_alarms: Vec<ProofRun> = of(Validity::Invalid).collect();
+    let unknown: Vec<ProofRun> = of(Validity::Unknown).collect();
     Clean {
         planned: planned.len(),
         ran: runs.len(),
         scenarios: runs.iter().map(|run| run.subject.scenario.as_str()).collect::<BTreeSet<_>>().len(),
         operations: runs.iter().map(|run| run.operations).sum(),
-        interval: wilson(false_alarms.len(), runs.len()),
+        // A run without an answer could not have accused anybody.
+        interval: wilson(false_alarms.len(), runs.len() - unknown.len()),
         false_alarms,
-        unknown: of(Validity::Unknown).collect(),
+        unknown,
     }
 }

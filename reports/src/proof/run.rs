@@ -68,6 +68,11 @@ impl ProofRun {
         }
     }
 
+    /// Checks whose finding catches a defect that `stated` must find: those of state, and the stated one.
+    pub fn catches<'a>(&'a self, stated: &'a str) -> impl Iterator<Item = &'a String> {
+        self.invalid.iter().filter(move |check| catches(check, stated))
+    }
+
     /// A run that came to no verdict.
     #[must_use]
     pub fn failed(subject: Subject, problem: String, took_s: f64) -> Self {
@@ -82,6 +87,11 @@ impl ProofRun {
             problem: Some(problem),
         }
     }
+}
+
+/// Whether a check speaks of the service's state rather than of its speed, or is the stated one.
+pub(super) fn catches(check: &str, stated: &str) -> bool {
+    check == stated || !(check.starts_with("latency") || check.starts_with("errors"))
 }
 
 /// When the earliest finding of a check was complete. A finding without operations, as of rows alone, was complete

@@ -84,6 +84,16 @@ fn what_was_not_run_or_has_no_answer_is_neither_caught_nor_clean() {
 }
 
 #[test]
+fn clean_runs_without_an_answer_make_nobody_surer() {
+    let mut results: Vec<ProofRun> = (1..=10).map(|seed| found(subject(None, seed), &[])).collect();
+    let answered = proven(&[], 1, 10, &results).clean.interval;
+    results.extend((11..=40).map(|seed| ProofRun::failed(subject(None, seed), "no disk".into(), 1.0)));
+    let clean = proven(&[], 1, 40, &results).clean;
+    assert_eq!((clean.ran, clean.unknown.len(), clean.interval), (40, 30, answered));
+    assert_eq!(proven(&[], 1, 40, &results[10..]).clean.interval, None);
+}
+
+#[test]
 fn one_false_alarm_is_one_too_many_and_results_of_another_build_do_not_count() {
     let caught = found(subject(Some("a"), 1), &["leads.capacity"]);
     let alarm = found(subject(None, 1), &["latency.purchase"]);

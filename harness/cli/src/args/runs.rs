@@ -198,7 +198,7 @@ pub(crate) struct ProveOptions {
     pub(crate) seeds: u64,
 
     /// Runs of the correct service, of one scenario each: all scenarios with seed 1, then with seed 2, and so on.
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     pub(crate) clean: u64,
 
     /// End by then, such as 45m. What was not run is shown as not run.

@@ -109,4 +109,6 @@ fn what_cannot_be_proven_is_refused_and_nothing_is_written() {
         place.run(&arguments).exits(2).complains(&[about]).once();
         assert!(!place.at("proof").exists(), "{arguments:?}");
     }
+    place.run(&["prove", "--out", "proof", "--clean", "18446744073709551615"]).exits(2).complains(&["0..=1000000"]);
+    assert!(!place.at("proof").exists());
 }

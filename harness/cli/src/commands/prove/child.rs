@@ -30,8 +30,14 @@ impl Prover {
         Ok(Self { children: Children::new(options.server.arguments(), stop)?, folder })
     }
 
-    /// Makes one run. None if it was cut short, by us or by the time that is left: then nothing is known.
-    pub(super) fn run(&self, subject: &Subject, left: Option<Duration>) -> Result<Option<ProofRun>, Failure> {
+    /// Makes one run of a subject, whose defect the check `stated` must find. None if it was cut short, by us or by the
+    /// time that is left: then nothing is known.
+    pub(super) fn run(
+        &self,
+        subject: &Subject,
+        stated: Option<&str>,
+        left: Option<Duration>,
+    ) -> Result<Option<ProofRun>, Failure> {
         let defect = subject.defect.as_deref();
         let folder = self.folder.join(format!("{}-{}-{}", defect.unwrap_or("correct"), subject.scenario, subject.seed));
         let mut arguments = vec![subject.scenario.clone(), "--seed".to_owned(), subject.seed.to_string()];
@@ -51,9 +57,11 @@ impl Prover {
             }
         };
         let dull = run.as_ref().is_none_or(|run| {
-            run.problem.is_none()
-                && run.validity != Validity::Unknown
-                && run.invalid.is_empty() == subject.defect.is_none()
+            let as_expected = match stated {
+                Some(stated) => run.catches(stated).next().is_some(),
+                None => run.invalid.is_empty(),
+            };
+            run.problem.is_none() && run.validity != Validity::Unknown && as_expected
         });
         if dull {
             forget(&folder);

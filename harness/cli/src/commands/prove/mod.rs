@@ -32,7 +32,9 @@ pub(crate) fn execute(options: &ProveOptions) -> Result<Exit, Failure> {
     let stop = interrupt::token();
     let prover = Prover::new(options, stop.clone())?;
 
-    let open: Vec<&Subject> = planned.iter().filter(|subject| results.of(subject).is_none()).collect();
+    // A run that came to no verdict says nothing of the build: no disk, no PostgreSQL, no time.
+    let done = |subject: &Subject| results.of(subject).is_some_and(|run| run.problem.is_none());
+    let open: Vec<&Subject> = planned.iter().filter(|subject| !done(subject)).collect();
     output::note(&format!(
         "{} runs planned, {} of them done before; build {version}; {}",
         planned.len(),
@@ -45,8 +47,9 @@ pub(crate) fn execute(options: &ProveOptions) -> Result<Exit, Failure> {
         if stop.is_cancelled() || left.is_some_and(|left| left < results.usual(&subject.scenario)) {
             break;
         }
-        let Some(run) = prover.run(subject, left)? else { break };
-        output::note(&line(number + 1, open.len(), &run, &expected));
+        let stated = stated(subject, &expected);
+        let Some(run) = prover.run(subject, stated, left)? else { break };
+        output::note(&line(number + 1, open.len(), &run, stated));
         results.add(run)?;
     }
 
@@ -60,10 +63,14 @@ pub(crate) fn execute(options: &ProveOptions) -> Result<Exit, Failure> {
     Ok(Exit::of(matrix.validity()))
 }
 
+/// The check that must find a subject's defect; none for the correct service.
+fn stated<'a>(subject: &Subject, expected: &'a [Expected]) -> Option<&'a str> {
+    expected.iter().find(|one| Some(&one.defect) == subject.defect.as_ref()).map(|one| one.caught_by.as_str())
+}
+
 /// What is printed when a run is over.
-fn line(number: usize, of: usize, run: &ProofRun, expected: &[Expected]) -> String {
+fn line(number: usize, of: usize, run: &ProofRun, stated: Option<&str>) -> String {
     let Subject { defect, scenario, seed, .. } = &run.subject;
-    let stated = expected.iter().find(|one| Some(&one.defect) == defect.as_ref()).map(|one| one.caught_by.as_str());
     let who = defect.as_deref().unwrap_or("correct");
     let found = if run.invalid.is_empty() { "nothing".to_owned() } else { run.invalid.join(", ") };
     let verdict = match (stated, run.validity) {
@@ -72,8 +79,9 @@ fn line(number: usize, of: usize, run: &ProofRun, expected: &[Expected]) -> Stri
         (None, Validity::Valid) => "valid",
         (None, Validity::Invalid) => "FALSE ALARM",
         (_, Validity::Unknown) => "unknown",
-        (Some(_), Validity::Invalid) => "caught by others",
-        (Some(_), Validity::Valid) => "MISSED",
+        (Some(stated), Validity::Invalid) if run.catches(stated).next().is_some() => "caught by others",
+        // A limit that broke is nobody's catch.
+        (Some(_), Validity::Invalid | Validity::Valid) => "MISSED",
     };
     format!("[{number}/{of}] {who} in {scenario}, seed {seed}: {verdict} ({found}), {:.0} s", run.took_s)
 }
@@ -95,4 +103,26 @@ fn told(matrix: &Matrix) -> String {
         ));
     }
     text + &matrix.headline()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_that_only_broke_a_limit_is_said_to_be_missed_as_in_the_matrix() {
+        let subject = Subject { version: "v".into(), defect: Some("a".into()), scenario: "CF-01".into(), seed: 1 };
+        let said = |invalid: &[&str]| {
+            let run = ProofRun {
+                validity: Validity::Invalid,
+                invalid: invalid.iter().map(|check| (*check).to_owned()).collect(),
+                problem: None,
+                ..ProofRun::failed(subject.clone(), String::new(), 1.0)
+            };
+            line(1, 1, &run, Some("leads.capacity"))
+        };
+        assert!(said(&["latency.purchase", "errors"]).contains("MISSED"));
+        assert!(said(&["purchase.atomic", "errors"]).contains("caught by others"));
+        assert!(said(&["leads.capacity"]).contains(": caught ("));
+    }
 }

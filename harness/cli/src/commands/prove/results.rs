@@ -53,10 +53,14 @@ impl Results {
         Ok(results)
     }
 
+    /// A later line of the same subject was made because the earlier one came to no verdict: it takes its place.
     fn keep(&mut self, run: ProofRun) {
-        if !self.places.contains_key(&run.subject) {
-            self.places.insert(run.subject.clone(), self.all.len());
-            self.all.push(run);
+        match self.places.get(&run.subject).and_then(|place| self.all.get_mut(*place)) {
+            Some(earlier) => *earlier = run,
+            None => {
+                self.places.insert(run.subject.clone(), self.all.len());
+                self.all.push(run);
+            }
         }
     }
 
@@ -130,8 +134,13 @@ mod tests {
         let refused = Results::open(&folder).err().expect("two proofs in one folder");
         assert!(refused.message.contains("another proof is writing into"), "{}", refused.message);
         drop(results);
-        let results = Results::open(&folder).unwrap();
+        let mut results = Results::open(&folder).unwrap();
         assert_eq!(results.all().len(), 3);
+        let again = ProofRun { problem: None, ..run(2, 5.0) };
+        results.add(again.clone()).unwrap();
+        drop(results);
+        let results = Results::open(&folder).unwrap();
+        assert_eq!(results.all(), [run(1, 2.0), again, run(3, 1.0)], "the later line of a subject counts");
         assert!(results.of(&run(3, 0.0).subject).is_some() && results.of(&run(4, 0.0).subject).is_none());
         fs::remove_dir_all(folder).unwrap();
     }
