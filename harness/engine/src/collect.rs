@@ -85,14 +85,19 @@ pub async fn invariants(invariants: &[Invariant], session: &mut PgConnection) ->
 async fn violations(sql: &str, session: &mut PgConnection) -> Result<Violations, sqlx::Error> {
     let mut db_tx = session.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     db_tx.execute(WITHIN).await?;
-    let query = sql.trim().trim_end_matches(';');
-    let total: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM ({query}) AS violation")))
+    let rows = subquery(sql);
+    let total: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {rows} AS violation")))
         .fetch_one(&mut *db_tx)
         .await?;
-    let statement = format!("SELECT to_jsonb(violation) FROM ({query}) AS violation LIMIT {KEPT}");
+    let statement = format!("SELECT to_jsonb(violation) FROM {rows} AS violation LIMIT {KEPT}");
     let rows: Vec<Value> = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_all(&mut *db_tx).await?;
     db_tx.rollback().await?;
     Ok(Violations::Found { total: u64::try_from(total).unwrap_or_default(), rows })
+}
+
+/// A query of the target file's as a table. It ends with a line of its own, or its last comment would hide what follows.
+fn subquery(sql: &str) -> String {
+    format!("(\n{}\n)", sql.trim().trim_end_matches(';'))
 }
 
 /// Probes the database for leaks between tenants, as its owner, in a db_tx that is rolled back.
@@ -168,7 +173,7 @@ impl Reader<'_> {
         query: Option<&String>,
     ) -> Result<Option<Vec<T>>, CollectError> {
         let Some(query) = query else { return Ok(None) };
-        let statement = format!("SELECT to_jsonb(evidence) FROM ({}) AS evidence", query.trim().trim_end_matches(';'));
+        let statement = format!("SELECT to_jsonb(evidence) FROM {} AS evidence", subquery(query));
         let rows: Vec<Value> = sqlx::query_scalar(AssertSqlSafe(statement))
             .fetch_all(&mut *self.session)
             .await
@@ -187,6 +192,15 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_at_the_end_of_a_query_hides_nothing_behind_it() {
+        for sql in ["SELECT 1 -- one", " SELECT 1; ", "SELECT 1\n-- one;\n"] {
+            let as_table = subquery(sql);
+            assert_eq!(as_table.lines().last(), Some(")"), "{as_table}");
+            assert!(!as_table.contains(';'), "{as_table}");
+        }
+    }
 
     #[test]
     fn ids_become_the_runs_names_and_strangers_stay() {
