@@ -60,7 +60,9 @@ fn what_cannot_be_shrunk_is_refused_with_its_reason() {
     let fixture = |name: &str| format!("{}/../../fixtures/histories/{name}", env!("CARGO_MANIFEST_DIR"));
     for (folder, more, about) in [
         (fixture("leads.capacity/good"), vec![], "has no violation"),
-        (fixture("leads.capacity/bad"), vec!["--check", "limits.enforced"], "has no violation"),
+        (fixture("leads.capacity/good"), vec!["--check", "leads.capacity"], "has no violation"),
+        (fixture("leads.capacity/bad"), vec!["--check", "limits.enforced"], "no violation of `limits.enforced`; "),
+        (fixture("leads.capacity/bad"), vec!["--check", "leads.capacty"], "did you mean leads.capacity"),
         (fixture("flow.expected/bad"), vec!["--check", "flow.expected"], "belongs to all of its steps"),
         (fixture("latency.purchase/bad"), vec![], "a limit on all operations together"),
         (fixture("leads.capacity/bad"), vec!["--budget", "soon", "--out", "there"], "--budget: "),

@@ -1,6 +1,7 @@
 //! What is to be made smaller: one violation of a saved run, and all that its record tells of it.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use overdraft_model::{
     verdict::{CheckVerdict, ScenarioVerdict, Validity},
 };
 
-use crate::{args::ShrinkOptions, exit::Failure};
+use crate::{args::ShrinkOptions, exit::Failure, nearest};
 
 /// How long it is searched for the answers on which a violation rests.
 const JUDGED: Duration = Duration::from_secs(20);
@@ -48,8 +49,12 @@ impl Subject {
         });
         let asked: Vec<(usize, &ScenarioVerdict, &CheckVerdict)> = violated
             .filter(|(_, scenario, _)| options.scenario.as_ref().is_none_or(|id| *id == scenario.scenario))
-            .filter(|(_, _, check)| options.check.as_ref().is_none_or(|id| *id == check.id))
             .collect();
+        if let Some(unknown) = options.check.as_ref().filter(|id| asked.iter().all(|(.., check)| check.id != **id)) {
+            return Err(Failure::usage(not_violated(&options.folder.display().to_string(), unknown, &asked)));
+        }
+        let asked: Vec<_> =
+            asked.into_iter().filter(|(.., check)| options.check.as_ref().is_none_or(|id| *id == check.id)).collect();
         let shrinkable = |(at, _, check): &&(usize, &ScenarioVerdict, &CheckVerdict)| {
             check.id != EXPECTED && !record.manifest.scenarios[*at].scenario.thresholds.contains_key(&check.id)
         };
@@ -91,6 +96,15 @@ impl Subject {
             Some((asked, needed)) => format!("\nof {asked} operations, {needed} answers are enough to show it"),
         };
         format!("{} in {}, seed {}: {}{answers}", self.check, self.scenario.id, self.seed, self.summary)
+    }
+}
+
+/// There is no violation of this check; those that there are may be what was meant.
+fn not_violated(folder: &str, check: &str, violated: &[(usize, &ScenarioVerdict, &CheckVerdict)]) -> String {
+    let ids: BTreeSet<&str> = violated.iter().map(|(.., check)| check.id.as_str()).collect();
+    match ids.is_empty() {
+        true => format!("{folder} has no violation of that: nothing to shrink"),
+        false => format!("{folder}: {}", nearest::suggest("violation of", check, &Vec::from_iter(ids))),
     }
 }
 
