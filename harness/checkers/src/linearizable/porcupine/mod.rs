@@ -18,10 +18,10 @@
 //! ```
 //!
 //! The line is the clock. A read that failed or timed out says nothing and is left out; any other operation whose
-//! answer is not known may take effect at any later time or never. An answer must repeat what was asked, unless it
-//! failed or is not known and says why instead. Lines of other sources, and processes that are no clients
-//! (`:nemesis`), are passed over; a line that is of the format and says something else is refused, because half of a
-//! history proves nothing.
+//! answer is not known may take effect at any later time or never. An answer must repeat what was asked, or hold
+//! nothing (`nil`), unless it failed or is not known and says why instead. Lines of other sources, and processes that
+//! are no clients (`:nemesis`), are passed over; a line that is of the format and says something else is refused,
+//! because half of a history proves nothing.
 
 mod key_value;
 mod map;
@@ -138,9 +138,13 @@ fn is_type(word: &str) -> bool {
     [":invoke", ":ok", ":fail", ":info"].contains(&word)
 }
 
-/// Whether a value stands for none: a reason, or nothing.
-fn says_nothing(value: &str) -> bool {
-    value.starts_with(':') || value == "nil"
+/// Whether an answer holds no value: nothing, or, where it is no ok, a reason.
+fn says_nothing(kind: &str, value: &str) -> bool {
+    match kind {
+        ":ok" => value == "nil",
+        ":fail" | ":info" => value == "nil" || value.starts_with(':'),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

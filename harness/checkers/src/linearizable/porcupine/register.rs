@@ -49,10 +49,10 @@ fn operation(
     if !reason.is_empty() && matches!(kind, ":invoke" | ":ok") {
         return Err(reading.wrong("nothing behind the value"));
     }
-    // None where it is said why there is no answer instead of what was asked.
+    // None where it is said why there is no answer, or nothing, instead of what was asked.
     let call = match f {
         ":read" => Some(RegisterCall::Read),
-        ":write" | ":cas" if matches!(kind, ":fail" | ":info") && says_nothing(value) => None,
+        ":write" | ":cas" if says_nothing(kind, value) => None,
         ":write" => Some(RegisterCall::Write(number(value)?)),
         ":cas" => {
             let pair = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -124,10 +124,16 @@ mod tests {
             let told = read(&[&format!("0 :invoke {asked}"), &format!("0 {answer}")]);
             assert_eq!(told, Err(FormatError::NotAsked { line: 2, process: 0 }), "{asked}, {answer}");
         }
-        for answer in [":ok :write 3", ":fail :write :timed-out", ":info :write nil", ":info :write 3 :timed-out"] {
+        for answer in [
+            ":ok :write 3",
+            ":ok :write nil",
+            ":fail :write :timed-out",
+            ":info :write nil",
+            ":info :write 3 :timed-out",
+        ] {
             assert!(read(&["0 :invoke :write 3", &format!("0 {answer}")]).is_ok(), "{answer}");
         }
-        for answer in [":ok :write nil", ":ok :write 3 4", ":ok :write", ":done :write 3"] {
+        for answer in [":ok :write :timed-out", ":ok :write 3 4", ":ok :write", ":done :write 3"] {
             let told = read(&["0 :invoke :write 3", &format!("0 {answer}")]);
             assert!(matches!(told, Err(FormatError::Line { line: 2, .. })), "{answer}");
         }
