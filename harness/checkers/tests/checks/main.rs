@@ -1,5 +1,6 @@
 //! The checks, proven: each has a good history and a bad one on disk, and its tricky semantics spelled out.
 
+mod asserted;
 mod boundaries;
 mod golden;
 mod measured;

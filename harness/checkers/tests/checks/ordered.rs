@@ -4,10 +4,11 @@ use overdraft_model::{
     history::Body,
     operation::{Operation, Outcome},
     target::Freshness,
-    verdict::{Validity, Verdict},
+    verdict::Validity,
 };
 use serde_json::json;
 
+use crate::asserted::{closed, is, says};
 use crate::shop::{Shop, buy, of, told};
 
 const LINEARIZABLE: &str = "history.linearizable";
@@ -21,24 +22,6 @@ fn read_balance(shop: &mut Shop, process: u64, workspace: &str, balance: i64) {
 fn read_lead(shop: &mut Shop, lead: &str, count: i64) {
     let op = shop.ask(2, Operation::ReadLead { workspace: "buyer-2".into(), lead: lead.into() });
     shop.answer(op, Outcome::Ok, told(200, json!({ "sold_count": count })));
-}
-
-fn closed(mut shop: Shop) -> Verdict {
-    shop.close();
-    shop.judged()
-}
-
-#[track_caller]
-fn is(verdict: &Verdict, id: &str, validity: Validity) {
-    let check = of(verdict, id).unwrap_or_else(|| panic!("{id} is not listed: {}", verdict.cause));
-    assert_eq!(check.validity, validity, "{id}: {}; {:#?}", check.observed, check.findings);
-}
-
-#[track_caller]
-fn says(verdict: &Verdict, id: &str, words: &str) {
-    is(verdict, id, Validity::Invalid);
-    let check = of(verdict, id).unwrap();
-    assert!(check.findings.iter().any(|finding| finding.summary.contains(words)), "{:#?}", check.findings);
 }
 
 #[test]

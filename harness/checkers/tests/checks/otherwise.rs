@@ -3,32 +3,14 @@
 
 use overdraft_model::{
     operation::{Operation, Outcome},
-    verdict::{Validity, Verdict},
+    verdict::Validity,
 };
 use serde_json::json;
 
+use crate::asserted::{closed, is_broken, is_fine};
 use crate::shop::{Shop, buy, of, told};
 
 const PROVES: [&str; 3] = ["effects.at-most-once", "acknowledged.durable", "races.serial"];
-
-fn closed(mut shop: Shop) -> Verdict {
-    shop.close();
-    shop.judged()
-}
-
-#[track_caller]
-fn is_fine(shop: Shop) {
-    let verdict = closed(shop);
-    assert_eq!(verdict.validity, Validity::Valid, "{}", verdict.cause);
-}
-
-#[track_caller]
-fn is_broken(shop: Shop, id: &str, words: &str) {
-    let verdict = closed(shop);
-    let check = of(&verdict, id).unwrap_or_else(|| panic!("{id} is not listed: {}", verdict.cause));
-    assert_eq!(check.validity, Validity::Invalid, "{id}: {}", check.observed);
-    assert!(check.findings.iter().any(|finding| finding.summary.contains(words)), "{:#?}", check.findings);
-}
 
 /// What rows keep of keys: of each purchase by its own key in this shop.
 fn keeps(shop: &mut Shop, key: impl Fn(&str) -> Option<String>) {

@@ -3,28 +3,12 @@
 use overdraft_model::{
     evidence::{DeadLetter, Job},
     operation::{Answer, Forgery, Operation, Outcome, PayBy},
-    verdict::{Validity, Verdict},
+    verdict::Validity,
 };
 use serde_json::json;
 
+use crate::asserted::{closed, is_broken, is_fine};
 use crate::shop::{Shop, buy, of, told};
-
-fn closed(mut shop: Shop) -> Verdict {
-    shop.close();
-    shop.judged()
-}
-
-fn assert_all_valid(shop: Shop) {
-    let verdict = closed(shop);
-    assert_eq!(verdict.validity, Validity::Valid, "{}", verdict.cause);
-}
-
-fn assert_broken(shop: Shop, id: &str, words: &str) {
-    let verdict = closed(shop);
-    let check = of(&verdict, id).unwrap_or_else(|| panic!("{id} is not listed: {}", verdict.cause));
-    assert_eq!(check.validity, Validity::Invalid, "{id}: {}", check.observed);
-    assert!(check.findings.iter().any(|finding| finding.summary.contains(words)), "{:#?}", check.findings);
-}
 
 #[test]
 fn an_unclear_purchase_may_have_happened_or_not() {
@@ -48,7 +32,7 @@ fn a_call_that_never_returned_may_have_happened() {
     let mut shop = Shop::open(&["acknowledged.durable"]);
     shop.ask(2, buy("buyer-2", &["lead-2"], "killed"));
     shop.sell("buyer-2", "lead-2", "killed");
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -56,7 +40,7 @@ fn a_replay_under_its_key_is_one_sale() {
     let mut shop = Shop::open(&["leads.capacity", "effects.at-most-once"]);
     let replay = shop.ask(1, buy("buyer-1", &["flash-1"], "race-1"));
     shop.ok(replay, "buyer-1", "p-race-1");
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -71,7 +55,7 @@ fn a_double_click_of_which_one_is_refused_is_one_sale() {
     shop.fail(other_key, 409, "already_purchased");
     let other_body = shop.ask(2, buy("buyer-2", &["lead-3"], "click"));
     shop.fail(other_body, 422, "idempotency_key_reused");
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -83,7 +67,7 @@ fn a_key_belongs_to_the_workspace_that_sent_it() {
     let rows = shop.evidence.database.purchases.as_mut().unwrap();
     rows.last_mut().unwrap().key = Some("same".into());
     shop.ok(op, "buyer-3", "p-other");
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -94,7 +78,7 @@ fn a_key_with_another_body_must_not_buy_again() {
     shop.sell("buyer-2", "lead-3", "two");
     shop.evidence.database.purchases.as_mut().unwrap().last_mut().unwrap().key = Some("one".into());
     shop.ok(op, "buyer-2", "p-two");
-    assert_broken(shop, "effects.at-most-once", "key one");
+    is_broken(shop, "effects.at-most-once", "key one");
 }
 
 #[test]
@@ -114,7 +98,7 @@ fn a_refused_purchase_that_is_there_is_a_violation() {
     let op = shop.ask(2, buy("buyer-2", &["lead-2"], "refused"));
     shop.fail(op, 402, "insufficient_credits");
     shop.sell("buyer-2", "lead-2", "refused");
-    assert_broken(shop, "acknowledged.durable", "was refused lead-2 (402 insufficient_credits), and bought it");
+    is_broken(shop, "acknowledged.durable", "was refused lead-2 (402 insufficient_credits), and bought it");
 }
 
 #[test]
@@ -123,7 +107,7 @@ fn half_of_an_unclear_purchase_is_a_violation() {
     let op = shop.ask(2, buy("buyer-2", &["lead-2", "lead-3"], "both"));
     shop.lost(op);
     shop.sell("buyer-2", "lead-2", "both");
-    assert_broken(shop, "purchase.atomic", "asked for 2 leads at once and got 1");
+    is_broken(shop, "purchase.atomic", "asked for 2 leads at once and got 1");
 }
 
 #[test]
@@ -138,7 +122,7 @@ fn a_lost_update_shows_the_two_purchases_that_were_told_one_balance() {
     account.balance = Some(400);
     shop.evidence.database.entries = None;
     shop.ok(op, "buyer-2", "p-second");
-    assert_broken(shop, "purchase.atomic", "buyer-2 got purchases for 200 credits and paid 100");
+    is_broken(shop, "purchase.atomic", "buyer-2 got purchases for 200 credits and paid 100");
 }
 
 #[test]
@@ -160,7 +144,7 @@ fn a_debit_that_was_given_back_is_no_loss() {
     shop.transfer("hold", &[("buyer-2", -100), ("platform", 100)]);
     shop.transfer("release", &[("buyer-2", 100), ("platform", -100)]);
     shop.fail(op, 409, "conflict");
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -171,7 +155,7 @@ fn a_gift_from_nowhere_is_a_violation_and_a_setup_without_gifts_is_not() {
     let mut gift = grants[2].clone();
     (gift.grant, gift.credits) = ("gift".into(), 70);
     grants.push(gift);
-    assert_broken(shop, "credits.conserved", "buyer-3 was given 70 credits that nobody paid for");
+    is_broken(shop, "credits.conserved", "buyer-3 was given 70 credits that nobody paid for");
 
     let mut plain = Shop::open(&["credits.conserved"]);
     plain.evidence.database.grants.as_mut().unwrap().clear();
@@ -179,14 +163,14 @@ fn a_gift_from_nowhere_is_a_violation_and_a_setup_without_gifts_is_not() {
     entries.retain(|entry| !entry.transfer.starts_with("start-"));
     let platform = plain.evidence.database.accounts.as_mut().unwrap().first_mut().unwrap();
     platform.balance = platform.balance.map(|balance| balance + 1_500);
-    assert_all_valid(plain);
+    is_fine(plain);
 }
 
 #[test]
 fn a_transfer_out_of_balance_is_a_violation() {
     let mut shop = Shop::open(&["credits.conserved"]);
     shop.transfer("lopsided", &[("platform", 10)]);
-    assert_broken(shop, "credits.conserved", "transfer lopsided moves +10");
+    is_broken(shop, "credits.conserved", "transfer lopsided moves +10");
 }
 
 #[test]
@@ -231,7 +215,7 @@ fn a_grant_to_somebody_else_is_a_violation() {
     let event = shop.pays("buyer-2", &session);
     shop.grants("buyer-3", &session, 300, "g-order-1");
     shop.delivers(&event, &session, None, 200);
-    assert_broken(shop, "credits.conserved", "buyer-2 ordered cs_order-1, and 300 credits for it went to buyer-3");
+    is_broken(shop, "credits.conserved", "buyer-2 ordered cs_order-1, and 300 credits for it went to buyer-3");
 }
 
 #[test]
@@ -306,7 +290,7 @@ fn an_event_that_was_never_answered_2xx_is_lost_and_one_never_delivered_is_a_dou
     let event = shop.pays("buyer-2", &session);
     shop.grants("buyer-2", &session, 300, "g-order-1");
     shop.delivers(&event, &session, None, 500);
-    assert_broken(shop, "paid.delivered", "delivered 1 time and never answered 2xx");
+    is_broken(shop, "paid.delivered", "delivered 1 time and never answered 2xx");
 
     let mut silent = Shop::open(&["paid.delivered"]);
     let session = silent.orders("buyer-2", 300, "order-1");
@@ -321,10 +305,10 @@ fn a_job_left_over_is_stuck_unless_it_is_dead() {
     let job = |state: &str| Job { job: "7".into(), kind: "email".into(), state: state.into(), attempts: 3 };
     let mut shop = Shop::open(&["paid.delivered"]);
     shop.evidence.database.jobs = Some(vec![job("dead")]);
-    assert_all_valid(shop);
+    is_fine(shop);
     let mut shop = Shop::open(&["paid.delivered"]);
     shop.evidence.database.jobs = Some(vec![job("waiting")]);
-    assert_broken(shop, "paid.delivered", "1 job of kind email left over in state waiting");
+    is_broken(shop, "paid.delivered", "1 job of kind email left over in state waiting");
 }
 
 #[test]
@@ -338,8 +322,8 @@ fn an_event_of_the_other_mode_may_be_acknowledged_and_must_change_nothing() {
         }
         shop
     };
-    assert_all_valid(play(false));
-    assert_broken(play(true), "webhooks.authentic", "granted 300 credits after a forged webhook");
+    is_fine(play(false));
+    is_broken(play(true), "webhooks.authentic", "granted 300 credits after a forged webhook");
 }
 
 #[test]
@@ -347,7 +331,7 @@ fn a_refused_forgery_beside_a_paid_session_is_fine() {
     let mut shop = Shop::open(&["webhooks.authentic"]);
     let session = shop.tops_up("buyer-2", 300, "order-1");
     shop.delivers("evt_forged", &session, Some(Forgery::Altered), 400);
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -371,7 +355,7 @@ fn an_altered_body_that_was_accepted_and_granted_more_is_caught() {
     shop.delivers("evt_forged", &session, Some(Forgery::Altered), 200);
     shop.grants("buyer-2", &session, 3_000, "g-raised");
     shop.delivers(&event, &session, None, 200);
-    assert_broken(shop, "webhooks.authentic", "2700 more than ordered");
+    is_broken(shop, "webhooks.authentic", "2700 more than ordered");
 }
 
 #[test]
@@ -379,7 +363,7 @@ fn a_subject_line_that_comes_twice_is_no_doubled_email() {
     let mut shop = Shop::open(&["effects.at-most-once"]);
     shop.email("buyer-1", "Your order", "1", false);
     shop.email("buyer-1", "Your order", "2", false);
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -388,7 +372,7 @@ fn a_purchase_without_its_commission_is_not_whole() {
     shop.buys("buyer-2", "lead-2", "bought");
     shop.evidence.database.commissions.as_mut().unwrap().pop();
     shop.transfer("taken-back", &[("partner-1", -20), ("platform", 20)]);
-    assert_broken(shop, "purchase.atomic", "partner-1 earned no commission");
+    is_broken(shop, "purchase.atomic", "partner-1 earned no commission");
 }
 
 #[test]
@@ -399,7 +383,7 @@ fn a_purchase_named_by_a_number_is_found() {
     shop.evidence.database.purchases.as_mut().unwrap().last_mut().unwrap().purchase = "77".into();
     shop.evidence.database.commissions.as_mut().unwrap().last_mut().unwrap().purchase = "77".into();
     shop.answer(op, Outcome::Ok, told(201, json!({ "purchase": 77 })));
-    assert_all_valid(shop);
+    is_fine(shop);
 }
 
 #[test]
@@ -425,7 +409,7 @@ fn a_refused_connection_is_an_error_and_what_the_provider_refuses_is_not() {
     let mut down = limited("count<1");
     let op = down.ask(2, buy("buyer-2", &["lead-2"], "nobody-there"));
     down.answer(op, Outcome::Fail, refused());
-    assert_broken(down, "errors", "count<1: 1 unexpected answer in 4 operations");
+    is_broken(down, "errors", "count<1: 1 unexpected answer in 4 operations");
 
     let mut provider = limited("count==0");
     let pay = Operation::Pay { workspace: "buyer-2".into(), session: "cs_none".into(), by: PayBy::Card };

@@ -6,14 +6,10 @@ use overdraft_model::{
 };
 use serde_json::json;
 
+use crate::asserted::closed;
 use crate::shop::{Shop, buy, of, told};
 
 const ID: &str = "races.serial";
-
-fn closed(mut shop: Shop) -> Verdict {
-    shop.close();
-    shop.judged()
-}
 
 #[track_caller]
 fn is(verdict: &Verdict, validity: Validity) {

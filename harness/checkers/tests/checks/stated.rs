@@ -6,28 +6,16 @@ use overdraft_model::{
     history::Body,
     operation::{Operation, Outcome},
     promises::Invariant,
-    verdict::{Validity, Verdict},
+    verdict::Validity,
 };
 use serde_json::json;
 
-use crate::shop::{Shop, buy, of, told};
+use crate::asserted::{closed, is, says};
+use crate::shop::{Shop, buy, told};
 
 const LIMITS: &str = "limits.enforced";
 const STATUS: &str = "status.never-regresses";
 const FIVE: &str = "operations = ['read-balance']\nrequests = 5";
-
-#[track_caller]
-fn is(verdict: &Verdict, id: &str, validity: Validity) {
-    let check = of(verdict, id).unwrap_or_else(|| panic!("{id} is not listed: {}", verdict.cause));
-    assert_eq!(check.validity, validity, "{id}: {}; {:#?}", check.observed, check.findings);
-}
-
-#[track_caller]
-fn says(verdict: &Verdict, id: &str, words: &str) {
-    is(verdict, id, Validity::Invalid);
-    let check = of(verdict, id).unwrap();
-    assert!(check.findings.iter().any(|finding| finding.summary.contains(words)), "{:#?}", check.findings);
-}
 
 fn limited(limit: &str) -> Shop {
     let mut shop = Shop::open(&[LIMITS]);
@@ -41,11 +29,6 @@ fn read(shop: &mut Shop, let_in: bool) {
         true => shop.answer(op, Outcome::Ok, told(200, json!({ "balance": 500 }))),
         false => shop.fail(op, 429, "rate_limited"),
     }
-}
-
-fn closed(mut shop: Shop) -> Verdict {
-    shop.close();
-    shop.judged()
 }
 
 #[test]

@@ -8,25 +8,15 @@ use overdraft_model::{
 };
 use serde_json::json;
 
+use crate::asserted::{closed, is};
 use crate::shop::{Shop, buy, of, told};
 
 const CONSERVED: &str = "credits.conserved";
 const ATOMIC: &str = "purchase.atomic";
 const LINEARIZABLE: &str = "history.linearizable";
 
-fn closed(mut shop: Shop) -> Verdict {
-    shop.close();
-    shop.judged()
-}
-
 #[track_caller]
-fn is(verdict: &Verdict, id: &str, validity: Validity) {
-    let check = of(verdict, id).unwrap_or_else(|| panic!("{id} is not listed: {}", verdict.cause));
-    assert_eq!(check.validity, validity, "{}; {:#?}", check.observed, check.findings);
-}
-
-#[track_caller]
-fn says(verdict: &Verdict, id: &str, words: &str) {
+fn tells(verdict: &Verdict, id: &str, words: &str) {
     let check = of(verdict, id).unwrap();
     let told = check.findings.iter().any(|finding| finding.summary.contains(words));
     assert!(told || check.observed.contains(words), "{words}: {}; {:#?}", check.observed, check.findings);
@@ -59,10 +49,10 @@ fn a_refund_that_no_mapped_row_tells_of_accuses_nobody_and_is_not_called_right()
     let verdict = closed(refunded(false));
     for id in [CONSERVED, ATOMIC] {
         is(&verdict, id, Validity::Unknown);
-        says(&verdict, id, "not mapped by the target file: reversals");
+        tells(&verdict, id, "not mapped by the target file: reversals");
     }
     is(&verdict, LINEARIZABLE, Validity::Valid);
-    says(&verdict, LINEARIZABLE, "1 account left out");
+    tells(&verdict, LINEARIZABLE, "1 account left out");
     assert!(verdict.scenarios[0].reconciliation.is_none(), "no number without the rows");
 }
 
@@ -71,9 +61,9 @@ fn who_had_no_money_back_is_judged_all_the_same() {
     let mut shop = refunded(false);
     shop.transfer("gone", &[("buyer-3", -100), ("platform", 100)]);
     let verdict = closed(shop);
-    says(&verdict, CONSERVED, "buyer-3 owns 400 credits, 100 fewer than it should");
-    says(&verdict, ATOMIC, "buyer-3 paid 100 credits and got purchases for 0");
-    says(&verdict, LINEARIZABLE, "buyer-3 was told a balance of 400");
+    tells(&verdict, CONSERVED, "buyer-3 owns 400 credits, 100 fewer than it should");
+    tells(&verdict, ATOMIC, "buyer-3 paid 100 credits and got purchases for 0");
+    tells(&verdict, LINEARIZABLE, "buyer-3 was told a balance of 400");
 }
 
 #[test]
@@ -85,7 +75,7 @@ fn credits_taken_back_need_money_that_went_back() {
     shop.evidence.database.reversals.get_or_insert_default().push(row);
     let verdict = closed(shop);
     is(&verdict, CONSERVED, Validity::Invalid);
-    says(&verdict, CONSERVED, "buyer-2 has no money back, and 50 credits were taken back instead of 0");
+    tells(&verdict, CONSERVED, "buyer-2 has no money back, and 50 credits were taken back instead of 0");
 }
 
 #[test]
@@ -97,7 +87,7 @@ fn money_that_went_back_for_an_unknown_order_may_be_anybodys() {
     shop.evidence.provider.sessions.push(session);
     let verdict = closed(shop);
     is(&verdict, CONSERVED, Validity::Unknown);
-    says(&verdict, CONSERVED, "an order whose answer never came");
+    tells(&verdict, CONSERVED, "an order whose answer never came");
 }
 
 /// Staff is asked for `credits` under a key.
@@ -121,7 +111,7 @@ fn staffs_change_that_no_mapped_row_tells_of_accuses_nobody() {
     shop.answer(op, Outcome::Ok, told(201, json!({})));
     let verdict = closed(shop);
     is(&verdict, CONSERVED, Validity::Unknown);
-    says(&verdict, CONSERVED, "not mapped by the target file: adjustments");
+    tells(&verdict, CONSERVED, "not mapped by the target file: adjustments");
 }
 
 #[test]
@@ -149,7 +139,7 @@ fn an_hour_that_was_jumped_over_may_have_let_credits_expire() {
     shop.transfer("expired", &[("buyer-2", -500), ("platform", 500)]);
     let verdict = closed(shop);
     is(&verdict, CONSERVED, Validity::Unknown);
-    says(&verdict, CONSERVED, "expiries");
+    tells(&verdict, CONSERVED, "expiries");
 }
 
 /// Entries as a list of changes, with no other side and no running balance.
@@ -160,7 +150,7 @@ fn a_list_of_changes_has_no_other_side_to_miss() {
 
     let entries = shop.evidence.database.entries.as_mut().unwrap();
     entries.push(Entry { transfer: "more".into(), account: "a-buyer-3".into(), amount: 70 });
-    says(&shop.judged(), CONSERVED, "buyer-3 owns 570 credits, 70 more than it was given");
+    tells(&shop.judged(), CONSERVED, "buyer-3 owns 570 credits, 70 more than it was given");
 }
 
 fn one_sided() -> Shop {
@@ -184,7 +174,7 @@ fn what_stands_against_the_wallets_need_not_be_mapped() {
     shop.transfer("stray", &[("platform", -10)]);
     let stray = Entry { transfer: "stray".into(), account: "a-nobody".into(), amount: 10 };
     shop.evidence.database.entries.as_mut().unwrap().push(stray);
-    says(&closed(shop), CONSERVED, "10 credits stand on account a-nobody, which does not exist");
+    tells(&closed(shop), CONSERVED, "10 credits stand on account a-nobody, which does not exist");
 }
 
 #[test]
@@ -198,5 +188,5 @@ fn sales_alone_have_told_nothing_about_an_order() {
     }
     let verdict = shop.judged();
     is(&verdict, LINEARIZABLE, Validity::Unknown);
-    says(&verdict, LINEARIZABLE, "nothing of its kind was seen");
+    tells(&verdict, LINEARIZABLE, "nothing of its kind was seen");
 }
