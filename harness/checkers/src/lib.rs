@@ -20,6 +20,7 @@
 //! | `checks` | one file per check |
 //! | `case` | what a check is given: plan, history and evidence of one scenario, indexed |
 //! | `effects`, `balances` | what took effect and when it can have; what each account went through |
+//! | `untold` | whose credits may have moved by rows that are not mapped |
 //! | `bundles`, `door` | which rows are one purchase; which requests were turned away before they were in the shop |
 //! | `study` | what several checks need and is found once |
 //! | `serial` | a small shop that does one thing at a time |

@@ -31,11 +31,12 @@ pub(crate) fn reconcile(case: &Case<'_>, money: &Money) -> Option<Reconciliation
     let database = case.database();
     let told = database.accounts.is_some() && database.purchases.is_some();
     let sold = !case.sells_credits || database.grants.is_some();
-    if !(case.quiet() && told && sold && Untold::new(case).is_empty()) {
+    let untold = Untold::new(case);
+    if !(case.quiet() && told && sold) || untold.leaves_open() {
         return None;
     }
     let mut sum = Reconciliation::default();
-    books(case, &mut sum)?;
+    books(case, &untold, &mut sum)?;
     provider(case, &mut sum);
     sum.emails = money.amount(Loss::EmailsLost).saturating_add(money.amount(Loss::EmailsDoubled));
     sum.emails_of = case.evidence.email.accepted.len() as u64;
@@ -44,14 +45,10 @@ pub(crate) fn reconcile(case: &Case<'_>, money: &Money) -> Option<Reconciliation
 }
 
 /// Each workspace owns what the rows that moved its credits say.
-fn books(case: &Case<'_>, sum: &mut Reconciliation) -> Option<()> {
+fn books(case: &Case<'_>, untold: &Untold<'_>, sum: &mut Reconciliation) -> Option<()> {
     let entries = case.database().entries.as_deref().map(Entries::new);
-    let partners = ledger::partners(case);
     let (mut unexplained, mut of) = (0_i128, 0_i128);
-    for book in ledger::books(case, entries.as_ref())? {
-        if case.database().commissions.is_none() && partners.contains(book.workspace) {
-            continue;
-        }
+    for book in ledger::books(case, entries.as_ref())?.iter().filter(|book| !untold.contains(book.workspace)) {
         unexplained += book.surplus().abs() + book.unexplained_gifts().abs();
         of += book.start() + book.granted + book.earned + book.spent;
         of += book.adjusted.abs() + book.reversed.abs() + book.expired;

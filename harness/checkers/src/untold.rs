@@ -2,9 +2,9 @@
 //!
 //! A table that is not mapped counts as empty in a book, and a balance that those rows would explain must not accuse
 //! anybody: who had money back, whose credits staff was asked to change, and, where the clock was moved, everybody is left
-//! out of the sums until `reversals`, `adjustments` and `expiries` are mapped.
+//! out of the sums until `reversals`, `adjustments` and `expiries` are mapped; partners, until `commissions` are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use overdraft_model::{
     history::Call,
@@ -13,7 +13,7 @@ use overdraft_model::{
 };
 use serde_json::Value;
 
-use crate::{case::Case, trial::Trial};
+use crate::{case::Case, ledger, trial::Trial};
 
 /// What target files call the operation by which staff gives or takes credits.
 const ADJUST: &str = "adjust-credits";
@@ -23,6 +23,8 @@ const ADJUST: &str = "adjust-credits";
 pub(crate) struct Untold<'a> {
     /// With the table that would tell.
     workspaces: BTreeMap<&'a str, &'static str>,
+    /// Partners, where nothing tells what they earn. A target may well not keep that: no check is left open for it.
+    partners: BTreeSet<&'a str>,
 }
 
 impl<'a> Untold<'a> {
@@ -30,6 +32,9 @@ impl<'a> Untold<'a> {
     pub(crate) fn new(case: &Case<'a>) -> Self {
         let (database, world) = (case.database(), case.world());
         let mut untold = Self::default();
+        if database.commissions.is_none() {
+            untold.partners = ledger::partners(case);
+        }
         if database.reversals.is_none() {
             let provider = case.provider();
             let refunds = provider.refunds.iter().map(|refund| refund.session.as_deref());
@@ -59,12 +64,17 @@ impl<'a> Untold<'a> {
 
     /// Whether a workspace is one of them.
     pub(crate) fn contains(&self, workspace: &str) -> bool {
-        self.workspaces.contains_key(workspace)
+        self.workspaces.contains_key(workspace) || self.partners.contains(workspace)
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.workspaces.is_empty()
+    /// Whether a workspace is one only because nothing tells what it earns.
+    pub(crate) fn only_earns(&self, workspace: &str) -> bool {
+        self.partners.contains(workspace) && !self.workspaces.contains_key(workspace)
+    }
+
+    /// Whether something is needed that the target file does not map.
+    pub(crate) fn leaves_open(&self) -> bool {
+        !self.workspaces.is_empty()
     }
 
     /// Notes what would have told of them.

@@ -171,7 +171,7 @@ fn unexplained(case: &Case<'_>, who: &str, lead: &str, of_lead: &[&Purchase], as
             true => "the record of the run is cut off, and a purchase has no question in it",
             false => "the record of the run is cut off, and a purchase has only questions in it that were refused",
         };
-        trial.doubt(doubt.to_owned());
+        trial.doubt(doubt);
         return;
     }
     let paid: i128 = of_lead.iter().map(|row| i128::from(row.price)).sum();

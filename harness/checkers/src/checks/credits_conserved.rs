@@ -58,19 +58,10 @@ fn balances(case: &Case<'_>, entries: Option<&Entries<'_>>, trial: &mut Trial) {
         trial.doubt("none of the accounts that were read belongs to a workspace of this scenario");
         return;
     };
-    let partners = ledger::partners(case);
-    let unexplained = case.database().commissions.is_none();
     let untold = Untold::new(case);
     untold.note(trial);
-    let (mut from_nothing, mut lost, mut judged, mut left_out) = (0, 0, 0, 0);
-    for book in &books {
-        if untold.contains(book.workspace) {
-            continue;
-        }
-        if unexplained && partners.contains(book.workspace) {
-            left_out += 1;
-            continue;
-        }
+    let (mut from_nothing, mut lost, mut judged) = (0, 0, 0);
+    for book in books.iter().filter(|book| !untold.contains(book.workspace)) {
         judged += 1;
         if book.moves > 0 || case.buys_of(book.workspace).next().is_some() {
             trial.saw(1);
@@ -90,6 +81,7 @@ fn balances(case: &Case<'_>, entries: Option<&Entries<'_>>, trial: &mut Trial) {
         }
     }
     trial.fact(format!("{} added up", counted(judged, "workspace")));
+    let left_out = books.iter().filter(|book| untold.only_earns(book.workspace)).count();
     if left_out > 0 {
         trial.fact(format!("{} left out: commissions are not mapped", counted(left_out, "partner")));
     }

@@ -60,7 +60,6 @@ pub(crate) fn check(case: &Case<'_>) -> Trial {
 /// What left each account is what its purchases cost.
 fn debits(case: &Case<'_>, trial: &mut Trial) {
     let entries = case.database().entries.as_deref().map(Entries::new);
-    let partners = ledger::partners(case);
     let mut lost = 0;
     let Some(books) = ledger::books(case, entries.as_ref()) else {
         trial.doubt("none of the accounts that were read belongs to a workspace of this scenario");
@@ -68,11 +67,7 @@ fn debits(case: &Case<'_>, trial: &mut Trial) {
     };
     let untold = Untold::new(case);
     untold.note(trial);
-    for book in books {
-        let unexplained = case.database().commissions.is_none() && partners.contains(book.workspace);
-        if unexplained || untold.contains(book.workspace) {
-            continue;
-        }
+    for book in books.into_iter().filter(|book| !untold.contains(book.workspace)) {
         let (without_purchase, without_debit) = split(&book);
         if without_purchase > 0 {
             lost += if case.quiet() { without_purchase } else { 0 };
