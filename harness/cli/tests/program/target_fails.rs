@@ -32,6 +32,18 @@ fn a_target_that_ends_or_never_answers_is_unknown_and_quoted() {
 }
 
 #[test]
+fn an_instance_that_ends_as_it_starts_gets_another_port_once() {
+    let Some(place) = Place::for_runs() else { return };
+    place.write("small.toml", &flash_sale(20, 1));
+    // As one does whose port another process has taken since it was chosen.
+    let program = r#"["sh", "-c", "mkdir started && exit 1; exec {overdraft} serve --test-clock"]"#;
+    place.write("target.toml", &reference_but(&[(r#"["{overdraft}", "serve", "--test-clock"]"#, program)]));
+    place.run(&["run", "small.toml", "--target", "target.toml"]).exits(0);
+    assert!(place.at("started").is_dir(), "it ended once");
+    assert_eq!(place.left_behind(), Vec::<String>::new());
+}
+
+#[test]
 fn what_the_target_file_says_wrongly_is_quoted_as_a_mistake_of_the_file() {
     let Some(place) = Place::for_runs() else { return };
     place.write("small.toml", &flash_sale(20, 1));

@@ -146,7 +146,14 @@ impl Launcher {
             }
         }
         for instance in &mut instances {
-            self.wait_ready(instance).await?;
+            if let Err(error) = self.wait_ready(instance).await {
+                // A port can be taken between our asking for it and the target's binding it: another is tried, once.
+                if instance.port.is_none() || instance.ended().is_none() {
+                    return Err(error);
+                }
+                *instance = self.launch(instance.number)?;
+                self.wait_ready(instance).await?;
+            }
         }
         Ok(instances)
     }
