@@ -81,7 +81,7 @@ pub fn buyer(number: usize) -> String {
 /// The scenario that was driven, in its world.
 #[must_use]
 pub fn planned(id: &str, operations: usize, leads: Vec<Lead>) -> Planned {
-    let limit = |metric: &str, limit: &str| (metric.to_owned(), limit.to_owned());
+    let limit = |metric: &str, limit: &str| (metric.to_owned(), limit.into());
     let scenario = Scenario {
         id: id.into(),
         title: "Everything at once, on paper".into(),

@@ -168,7 +168,7 @@ impl Page {
         let told = match (status, &check.skipped) {
             (Status::Skipped, Some(reason)) => format!("not promised: {reason}"),
             (Status::Invalid | Status::Unknown, _) => {
-                let expected = explain::limit(check).map_or_else(|| check.expected.clone(), |limit| limit.words);
+                let expected = explain::limits_in_words(check).unwrap_or_else(|| check.expected.clone());
                 format!("{} (expected: {expected})", check.observed)
             }
             _ => check.observed.clone(),

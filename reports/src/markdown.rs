@@ -143,7 +143,7 @@ fn boundaries(scenario: &ScenarioVerdict) -> String {
 
 fn check_row(check: &CheckVerdict) -> String {
     let status = Status::of(check);
-    let expected = explain::limit(check).map_or_else(|| check.expected.clone(), |limit| limit.words);
+    let expected = explain::limits_in_words(check).unwrap_or_else(|| check.expected.clone());
     let observed = match &check.skipped {
         Some(reason) => format!("skipped: {reason}"),
         None => check.observed.clone(),

@@ -131,10 +131,10 @@ fn try_all(manifest: &Manifest, case: &Case<'_>) -> Vec<Tried> {
             None => tried.extend(invariants::check(case, invariant).close(scenario)),
         }
     }
-    for (metric, expression) in &scenario.thresholds {
+    for (metric, limits) in &scenario.thresholds {
         match skipped(manifest, metric) {
             Some(reason) => tried.push(without_money(trial::skipped(metric, reason))),
-            None => tried.extend(checks::thresholds::check(case, metric, expression).close(scenario)),
+            None => tried.extend(checks::thresholds::check(case, metric, limits).close(scenario)),
         }
     }
     let exercised = run_exercised::check(case, tried.iter().map(|tried| &tried.verdict)).close_as_doubt();

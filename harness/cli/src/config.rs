@@ -245,8 +245,8 @@ fn check_scenario(scenario: &Scenario) -> Result<(), String> {
         return Err(format!("load.rounds: {} is not between 1 and {MOST_ROUNDS}", load.rounds));
     }
     known_checks(&scenario.proves)?;
-    for (metric, limit) in &scenario.thresholds {
-        overdraft_checkers::validate_threshold(metric, limit)
+    for (metric, limits) in &scenario.thresholds {
+        overdraft_checkers::validate_threshold(metric, limits)
             .map_err(|error| format!("thresholds.\"{metric}\": {error}"))?;
     }
     if matches!(scenario.workload, Workload::PairOffsets { .. }) && load.users != 2 {

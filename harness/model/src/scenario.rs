@@ -9,6 +9,7 @@ use crate::{
     fault::{Fault, Window, timetable::Random, toxic::Between},
     flow::Flow,
     span::Span,
+    threshold::Limits,
 };
 
 /// A scenario file.
@@ -33,9 +34,9 @@ pub struct Scenario {
     /// Faults at random. Planning turns them into windows of `faults`, drawn from the seed over `load.at_most`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<Random>,
-    /// Limits in k6's spelling: metric (`latency.purchase`, `errors`) to expression (`p(99)<2000`).
+    /// Limits in k6's spelling: metric (`latency.purchase`, `errors`) to expression (`p(99)<2000`) or a list of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub thresholds: BTreeMap<String, String>,
+    pub thresholds: BTreeMap<String, Limits>,
     /// How long the target may take to become quiet once everything is healed.
     #[serde(default = "twenty_seconds")]
     pub settle_within: Span,

@@ -1,6 +1,41 @@
 //! Limits in k6's spelling: `p(95)<500`, `rate<0.01`, `max<=2000`, `count<10`.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, slice, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// What is asked of one metric, as a scenario file spells it: an expression, or as in k6 a list of which all must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "write a limit in quotes, such as \"p(95)<500\", or a list of them")]
+pub enum Limits {
+    /// `"p(95)<500"`
+    One(String),
+    /// `["p(95)<500", "max<2000"]`
+    All(Vec<String>),
+}
+
+impl Limits {
+    /// The expressions, in their order.
+    #[must_use]
+    pub fn expressions(&self) -> &[String] {
+        match self {
+            Self::One(expression) => slice::from_ref(expression),
+            Self::All(expressions) => expressions,
+        }
+    }
+}
+
+impl From<&str> for Limits {
+    fn from(expression: &str) -> Self {
+        Self::One(expression.to_owned())
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.expressions().join(", "))
+    }
+}
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]

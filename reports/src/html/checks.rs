@@ -46,14 +46,17 @@ fn table(expected: &str, checks: &[&CheckVerdict], budget: &mut Budget) -> Marku
 
 fn row(check: &CheckVerdict, expected: &str) -> Markup {
     let status = Status::of(check);
-    let limit = explain::limit(check);
+    let limits = explain::limits(check);
     html! {
         tr class=(status.word()) {
             td data-label="Verdict" { (pill(status)) }
             th scope="row" { (clip(&explain::question(&check.id), 120)) br; code { (clip(&check.id, 80)) } }
             td data-label=(expected) {
-                @if let Some(limit) = limit { (limit.words) " " code { (limit.spelling) } }
-                @else { (clip(&check.expected, 400)) }
+                @for (at, limit) in limits.iter().enumerate() {
+                    @if at > 0 { br; }
+                    (limit.words) " " code { (limit.spelling) }
+                }
+                @if limits.is_empty() { (clip(&check.expected, 400)) }
             }
             td data-label="Observed" {
                 @match &check.skipped {

@@ -3,6 +3,7 @@
 use overdraft_model::{
     evidence::{DeadLetter, Job},
     operation::{Answer, Forgery, Operation, Outcome, PayBy},
+    threshold::Limits,
     verdict::Validity,
 };
 use serde_json::json;
@@ -396,6 +397,31 @@ fn accounts_that_belong_to_nobody_accuse_nobody() {
     let verdict = shop.judged();
     assert_eq!(of(&verdict, "credits.conserved").unwrap().validity, Validity::Unknown);
     assert_ne!(verdict.validity, Validity::Invalid, "{}", verdict.cause);
+}
+
+#[test]
+fn every_limit_of_a_list_must_hold() {
+    let limited = |limits: &[&str]| {
+        let mut shop = Shop::open(&[]);
+        let limits = Limits::All(limits.iter().map(|&limit| limit.to_owned()).collect());
+        shop.scenario().thresholds.insert("errors".into(), limits);
+        let op = shop.ask(2, buy("buyer-2", &["lead-2"], "shaky"));
+        shop.fail(op, 500, "broken");
+        shop
+    };
+    let errors = of(&closed(limited(&["count<=1", "rate<0.5"])), "errors").unwrap().clone();
+    assert_eq!(errors.validity, Validity::Valid, "{}", errors.observed);
+    assert_eq!(errors.evidence, 4, "an answer is one piece of evidence, however often it is limited");
+    assert!(
+        errors.observed.contains("count<=1: 1 ") && errors.observed.contains("rate<0.5: 1 "),
+        "{}",
+        errors.observed
+    );
+    for both in [["count<=1", "rate<0.1"], ["count<1", "rate<0.5"]] {
+        let verdict = closed(limited(&both));
+        let errors = of(&verdict, "errors").unwrap();
+        assert_eq!((errors.validity, errors.findings.len()), (Validity::Invalid, 1), "{both:?}: {}", errors.observed);
+    }
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn a_limit_without_a_sample_is_unknown() {
         ("latency.teleport", "p(95)<500"),
         ("latency.purchase", "quick"),
     ] {
-        shop.scenario().thresholds = [(metric.to_owned(), expression.to_owned())].into();
+        shop.scenario().thresholds = [(metric.to_owned(), expression.into())].into();
         let verdict = shop.judged();
         assert_eq!(of(&verdict, metric).unwrap().validity, Validity::Unknown, "{metric} {expression}");
         assert_eq!(verdict.exit_code, 3);

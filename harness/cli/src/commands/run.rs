@@ -66,8 +66,8 @@ fn describe(plan: &Plan) -> String {
             let length = window.length.map_or("until settling".to_owned(), |length| format!("for {length}"));
             line(format!("  fault {} at {} {length}", window.fault.name(), window.at));
         }
-        for (metric, limit) in &scenario.thresholds {
-            line(format!("  threshold {metric}: {limit}"));
+        for (metric, limits) in &scenario.thresholds {
+            line(format!("  threshold {metric}: {limits}"));
         }
         line(format!("  proves {}", scenario.proves.join(", ")));
     }

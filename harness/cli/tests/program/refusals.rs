@@ -105,6 +105,9 @@ fn limits_and_shares_that_mean_nothing_are_refused_by_name() {
     let limited = |limit: &str| format!("{}\n[thresholds]\n{limit}\n", flash_sale(20, 1));
     for (text, about) in [
         (limited(r#""latency.purchase" = "fast""#), vec!["latency.purchase", "fast"]),
+        (limited(r#""latency.purchase" = ["p(95)<5", "fast"]"#), vec!["latency.purchase", "fast"]),
+        (limited(r#""latency.purchase" = []"#), vec!["latency.purchase", "the list is empty"]),
+        (limited(r#""latency.purchase" = 500"#), vec!["line 9, column 22", "write a limit in quotes"]),
         (limited(r#""latencee.purchase" = "p(99)<5""#), vec!["latencee.purchase"]),
         (limited(r#""latency.purchas" = "p(99)<5""#), vec!["latency.purchas"]),
         (faulty(r#"kind = "email-flaky", for_good = 1.5"#), vec!["email-flaky for_good = 1.5", "between 0 and 1"]),
