@@ -6,9 +6,10 @@
 //! Lowe (2017) remembers each (set of placed operations, state) and never searches from the same one twice; Horn
 //! and Kroening (2015) search each partition of a history for itself, which [`check_each`] does.
 //!
-//! Two of the specification's hints cut the search and change no verdict: an operation that only reads is placed
-//! as soon as it fits ([`Specification::only_reads`]), and of operations that are alike only the one with the
-//! earliest end is tried ([`Specification::class`]).
+//! Three of the specification's hints cut the search and change no verdict: an operation that only reads is placed
+//! as soon as it fits, before any other ([`Specification::only_reads`]), of operations that are alike only the one
+//! with the earliest end is tried ([`Specification::class`]), and a way ends where a read's answer is out of reach
+//! ([`Specification::out_of_reach`]) rather than where the read is due.
 //!
 //! Pure: budgets are counted in steps and bytes, so the same input gives the same answer on any machine. A caller
 //! who needs a deadline passes one in ([`check_until`]) and gives that up. Nothing here knows of money, leads or
@@ -18,10 +19,12 @@
 //! |---|---|
 //! | [`specifications`] | registers with compare-and-set, strings by key, bounded counters, accounts |
 //! | [`porcupine`] | histories in the two text formats of Porcupine's test data |
-//! | `search`, `memo`, `links` | the search, what it remembers, and the lists that it takes from and puts back into |
+//! | `search`, `memo` | the search, and what it remembers |
+//! | `alike`, `links` | which operations are alike, and the lists that the search takes from and puts back into |
 //! | [`contradiction`] | the fewest operations that no order can hold |
 //! | `tell` | a counterexample as text |
 
+mod alike;
 mod contradiction;
 mod links;
 mod memo;
@@ -60,6 +63,18 @@ pub trait Specification {
     /// Whether the operation with this answer leaves every state in which it is possible as it was. Saying no is
     /// always right and only slower.
     fn only_reads(&self, _operation: &Self::Operation, _output: Option<&Self::Output>) -> bool {
+        false
+    }
+
+    /// Whether an operation that only reads cannot answer `output` any more once this state is reached, whichever
+    /// of those that may still come `before` it do, in whatever order. Saying no is always right and only slower.
+    fn out_of_reach(
+        &self,
+        _state: &Self::State,
+        _operation: &Self::Operation,
+        _output: Option<&Self::Output>,
+        _before: &mut dyn Iterator<Item = &Self::Operation>,
+    ) -> bool {
         false
     }
 
@@ -164,11 +179,12 @@ impl fmt::Display for Limit {
 /// history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counterexample<State> {
-    /// The most operations that can be put in order, in that order.
+    /// The most operations that can be put in order, in that order. Where a specification says what is
+    /// [out of reach](Specification::out_of_reach), it ends as soon as a read is.
     pub prefix: Vec<usize>,
     /// The state after them.
     pub state: State,
-    /// The operation that must come next, and cannot.
+    /// The operation that must come next, and cannot; or a read that is out of reach.
     pub stuck: usize,
     /// Those that overlap it and do not fit either.
     pub beside: Vec<usize>,

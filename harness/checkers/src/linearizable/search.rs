@@ -1,13 +1,12 @@
 //! The search for an order. See the module above for where it comes from.
 //!
 //! Operations with an end come first, by their call, then those without. An operation is a candidate if it was asked
-//! before the earliest end that is outstanding. Those without an end are tried last: an effect that nobody has to
-//! see yet is best left for later.
-
-use std::collections::HashMap;
+//! before the earliest end that is outstanding. Those that only read are tried first, for where one fits nothing else
+//! has to be tried; those without an end last, for an effect that nobody has to see yet is best left for later.
 
 use super::{
     Answer, Budget, Counterexample, End, Limit, Specification, Timed,
+    alike::classes,
     links::{Links, number},
     memo::{Memo, Placed, States},
 };
@@ -18,6 +17,7 @@ const BETWEEN: u64 = 4_096;
 /// Where the walk over the candidates stands.
 #[derive(Clone, Copy)]
 enum Walk {
+    Reads(Option<u32>),
     Closed(Option<u32>),
     Open(Option<u32>),
 }
@@ -29,8 +29,6 @@ struct Frame {
     state: u32,
     /// Other states in which it may have left the one before.
     others: Vec<u32>,
-    /// It only reads, so there is no need to try anything else in its place.
-    reads: bool,
 }
 
 pub(super) struct Search<'a, S: Specification> {
@@ -47,6 +45,8 @@ pub(super) struct Search<'a, S: Specification> {
     /// Lists of nodes that are alike; a node that is like no other is in none.
     alike: Links,
     class: Vec<Option<u32>>,
+    /// By node, whether it only reads: where it fits, there is no need to try anything else in its place.
+    reads: Vec<bool>,
     placed: Placed,
     states: States<S::State>,
     memo: Memo,
@@ -92,6 +92,8 @@ impl<'a, S: Specification> Search<'a, S> {
         for (node, class) in class.iter().enumerate() {
             class.iter().for_each(|class| alike.push(*class, number(node)));
         }
+        let reads = |at: &usize| specification.only_reads(&history[*at].operation, history[*at].output.as_ref());
+        let reads = of.iter().map(reads).collect();
         let mut states = States::new();
         let state = states.number(specification.initial());
         Self {
@@ -107,6 +109,7 @@ impl<'a, S: Specification> Search<'a, S> {
             ends,
             alike,
             class,
+            reads,
             states,
             memo: Memo::default(),
             state,
@@ -125,25 +128,28 @@ impl<'a, S: Specification> Search<'a, S> {
                 return Answer::Unknown(limit);
             }
             self.steps += 1;
-            walk = match self.candidate(walk) {
+            let next = match self.candidate(walk) {
                 Candidate::Try(node) => match self.place(node, walk) {
-                    Tried::Placed => self.begin(),
-                    Tried::No => self.following(walk),
-                    Tried::DeadEnd => match self.retreat() {
-                        Some(walk) => walk,
-                        None => return self.violation(),
+                    Tried::Placed => match self.out_of_reach() {
+                        None => Some(self.begin()),
+                        Some(read) => {
+                            self.note(Some(read));
+                            self.retreat()
+                        }
                     },
+                    Tried::No => Some(self.following(walk)),
+                    Tried::DeadEnd => self.retreat(),
                 },
-                Candidate::Skip => self.following(walk),
-                Candidate::NoneWithEnd => Walk::Open(self.calls.first(1)),
+                Candidate::Skip => Some(self.following(walk)),
+                Candidate::NoRead => Some(Walk::Closed(self.calls.first(0))),
+                Candidate::NoneWithEnd => Some(Walk::Open(self.calls.first(1))),
                 Candidate::None => {
-                    self.note();
-                    match self.retreat() {
-                        Some(walk) => walk,
-                        None => return self.violation(),
-                    }
+                    self.note(None);
+                    self.retreat()
                 }
             };
+            let Some(next) = next else { return self.violation() };
+            walk = next;
         }
         Answer::Linearizable
     }
@@ -163,11 +169,12 @@ impl<'a, S: Specification> Search<'a, S> {
     }
 
     fn begin(&self) -> Walk {
-        Walk::Closed(self.calls.first(0))
+        Walk::Reads(self.calls.first(0))
     }
 
     fn following(&self, walk: Walk) -> Walk {
         match walk {
+            Walk::Reads(node) => Walk::Reads(node.and_then(|node| self.calls.next(node))),
             Walk::Closed(node) => Walk::Closed(node.and_then(|node| self.calls.next(node))),
             Walk::Open(node) => Walk::Open(node.and_then(|node| self.calls.next(node))),
         }
@@ -182,11 +189,34 @@ impl<'a, S: Specification> Search<'a, S> {
         self.ends.first(0).map_or(u64::MAX, |node| end(self.operation(node)))
     }
 
+    /// Of those that could come next, one that only reads and answers what no state to come can answer.
+    fn out_of_reach(&self) -> Option<u32> {
+        let state = self.states.state(self.state);
+        self.until(0, self.frontier()).filter(|node| self.reads[*node as usize]).find(|node| {
+            let read = self.operation(*node);
+            let before = self.until(0, end(read)).chain(self.until(1, end(read)));
+            let mut before = before.map(|node| &self.operation(node).operation);
+            self.specification.out_of_reach(state, &read.operation, read.output.as_ref(), &mut before)
+        })
+    }
+
+    /// The outstanding ones of a list that were asked by then.
+    fn until(&self, list: u32, time: u64) -> impl Iterator<Item = u32> {
+        std::iter::successors(self.calls.first(list), |node| self.calls.next(*node))
+            .take_while(move |node| self.operation(*node).call <= time)
+    }
+
     fn candidate(&mut self, walk: Walk) -> Candidate {
         let frontier = self.frontier();
         let in_time = |node: &u32| self.operation(*node).call <= frontier;
         let node = match walk {
+            Walk::Reads(node) => match node.filter(in_time) {
+                Some(node) if self.reads[node as usize] => node,
+                Some(_) => return Candidate::Skip,
+                None => return Candidate::NoRead,
+            },
             Walk::Closed(node) => match node.filter(in_time) {
+                Some(node) if self.reads[node as usize] => return Candidate::Skip,
                 Some(node) => node,
                 None => return Candidate::NoneWithEnd,
             },
@@ -236,11 +266,10 @@ impl<'a, S: Specification> Search<'a, S> {
             if first.is_none() { first = Some(state) } else { others.push(state) }
         }
         others.reverse();
-        let reads = self.specification.only_reads(&operation.operation, operation.output.as_ref());
         let Some(first) = first else { return Tried::No };
-        match self.descend(Frame { node, walk, state: self.state, others, reads }, first) {
+        match self.descend(Frame { node, walk, state: self.state, others }, first) {
             true => Tried::Placed,
-            false if reads => Tried::DeadEnd,
+            false if self.reads[node as usize] => Tried::DeadEnd,
             false => Tried::No,
         }
     }
@@ -285,21 +314,21 @@ impl<'a, S: Specification> Search<'a, S> {
             self.calls.put_back(node);
             self.placed.clear(node);
             self.state = frame.state;
-            let (walk, reads) = (frame.walk, frame.reads);
+            let walk = frame.walk;
             if let Some(other) = frame.others.pop()
                 && self.descend(frame, other)
             {
                 return Some(self.begin());
             }
-            if !reads {
+            if !self.reads[node as usize] {
                 return Some(self.following(walk));
             }
         }
         None
     }
 
-    /// Keeps the longest order, and what it could not go past.
-    fn note(&mut self) {
+    /// Keeps the longest order, and what it could not go past: the earliest outstanding end where nothing else is named.
+    fn note(&mut self, stuck: Option<u32>) {
         let deepest = &mut self.deepest;
         if self.stack.len() <= deepest.nodes.len() && deepest.stuck.is_some() {
             return;
@@ -308,17 +337,14 @@ impl<'a, S: Specification> Search<'a, S> {
         deepest.nodes.extend(self.stack[deepest.shared..].iter().map(|frame| frame.node));
         deepest.shared = self.stack.len();
         deepest.state = self.state;
-        let must = |node: &u32| self.history[self.of[*node as usize]].end == End::Open;
-        let of = |list| std::iter::successors(self.calls.first(list), |node| self.calls.next(*node));
-        let stuck = self.ends.first(0).or_else(|| of(1).find(must));
-        let frontier = self.ends.first(0).map_or(u64::MAX, |node| end(&self.history[self.of[node as usize]]));
-        let in_time = |node: &u32| self.history[self.of[*node as usize]].call <= frontier;
-        self.deepest.beside = of(0).take_while(in_time).filter(|node| Some(*node) != stuck).collect();
+        let must = |node: &u32| self.operation(*node).end == End::Open;
+        let stuck = stuck.or_else(|| self.ends.first(0)).or_else(|| self.until(1, u64::MAX).find(must));
+        self.deepest.beside = self.until(0, self.frontier()).filter(|node| Some(*node) != stuck).collect();
         self.deepest.stuck = stuck;
     }
 
     fn violation(mut self) -> Answer<S::State> {
-        self.note();
+        self.note(None);
         let at = |node: &u32| self.of[*node as usize];
         let deepest = &self.deepest;
         Answer::Violation(Counterexample {
@@ -333,6 +359,7 @@ impl<'a, S: Specification> Search<'a, S> {
 enum Candidate {
     Try(u32),
     Skip,
+    NoRead,
     NoneWithEnd,
     None,
 }
@@ -349,32 +376,4 @@ fn end<O, R>(operation: &Timed<O, R>) -> u64 {
         End::At(time) => time,
         End::Open | End::Maybe => u64::MAX,
     }
-}
-
-/// Which nodes are alike, and how many classes there are. One that waits for another, or is waited for, is like no
-/// other; nor are those that must take effect and those that need not alike.
-fn classes<S: Specification>(
-    specification: &S,
-    history: &[Timed<S::Operation, S::Output>],
-    of: &[usize],
-) -> (Vec<Option<u32>>, usize) {
-    let mut waited_for = vec![false; history.len()];
-    history.iter().filter_map(|operation| operation.after).for_each(|at| waited_for[at] = true);
-    let mut numbers: HashMap<(u64, u8), u32> = HashMap::new();
-    let class = |at: &usize| {
-        let operation = &history[*at];
-        if operation.after.is_some() || waited_for[*at] {
-            return None;
-        }
-        let class = specification.class(&operation.operation, operation.output.as_ref())?;
-        let kind = match operation.end {
-            End::At(_) => 0,
-            End::Open => 1,
-            End::Maybe => 2,
-        };
-        let fresh = number(numbers.len());
-        Some(*numbers.entry((class, kind)).or_insert(fresh))
-    };
-    let class = of.iter().map(class).collect();
-    (class, numbers.len())
 }

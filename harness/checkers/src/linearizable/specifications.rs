@@ -111,6 +111,19 @@ impl Specification for KeyValue {
     fn only_reads(&self, call: &KeyValueCall, _: Option<&String>) -> bool {
         matches!(call, KeyValueCall::Get(_))
     }
+
+    /// Appending only adds behind, so what was answered must begin with the state, or with what a put may make it.
+    fn out_of_reach(
+        &self,
+        state: &String,
+        _: &KeyValueCall,
+        answer: Option<&String>,
+        mut before: &mut dyn Iterator<Item = &KeyValueCall>,
+    ) -> bool {
+        let begins = |so: &String| answer.is_none_or(|answer| answer.starts_with(so.as_str()));
+        let restores = |call: &KeyValueCall| matches!(call, KeyValueCall::Put(_, value) if begins(value));
+        !begins(state) && !Iterator::any(&mut before, restores)
+    }
 }
 
 /// A counter that never exceeds its limit: how often something was sold of which there is so much.

@@ -2,7 +2,9 @@
 
 use overdraft_checkers::linearizable::{
     Answer, Budget, End, Limit, Timed, check, check_until, contradiction,
-    specifications::{Account, AccountCall, Bounded, BoundedCall, Register, RegisterAnswer, RegisterCall},
+    specifications::{
+        Account, AccountCall, Bounded, BoundedCall, KeyValue, KeyValueCall, Register, RegisterAnswer, RegisterCall,
+    },
 };
 
 /// Concurrent writes of different values and a read of none of them: nearly every subset has to be tried.
@@ -48,6 +50,37 @@ fn operations_that_are_alike_do_not_multiply() {
         panic!("200 were taken of 199");
     };
     assert_eq!((found.prefix.len(), found.state), (199, 199));
+}
+
+/// Twelve texts appended at once in an order that only later reads tell.
+#[test]
+fn appended_texts_in_the_wrong_order_are_given_up_at_once() {
+    let (writers, mut history) = (12_u64, Vec::new());
+    let text = |count: u64| (0..count).rev().map(|at| format!("<{at}>")).collect::<String>();
+    for at in 0..writers {
+        let append = KeyValueCall::Append("k".into(), format!("<{}>", writers - 1 - at));
+        history.push(Timed::answered(append, String::new(), writers - at, 1_000));
+    }
+    let whole = text(writers);
+    let read = |answer: &str| Timed::answered(KeyValueCall::Get("k".into()), answer.to_owned(), 500, 2_000);
+    history.extend(
+        (1..=writers).map(|count| read(&whole[..whole.match_indices('>').nth(count as usize - 1).unwrap().0 + 1])),
+    );
+    let few = Budget { steps: 10_000, ..Budget::default() };
+    assert_eq!(check(&KeyValue, &history, few), Answer::Linearizable);
+
+    // One of the reads tells another order: it is named, and not what happens to end first.
+    history.push(read("<0><11>"));
+    let Answer::Violation(found) = check(&KeyValue, &history, few) else { panic!("two orders were told") };
+    assert!(found.stuck >= writers as usize, "{found:?}");
+
+    // A text that replaces all brings back what was out of reach, and only if it can still come before.
+    let put = |call| Timed::answered(KeyValueCall::Put("k".into(), "<0>".into()), String::new(), call, 3_000);
+    history.insert(0, Timed::answered(KeyValueCall::Append("k".into(), "<11>".into()), String::new(), 700, 1_500));
+    history.insert(0, put(600));
+    assert_eq!(check(&KeyValue, &history, Budget::default()), Answer::Linearizable);
+    history[0] = put(2_001);
+    assert!(matches!(check(&KeyValue, &history, Budget::default()), Answer::Violation(_)));
 }
 
 #[test]
