@@ -65,7 +65,10 @@ fn each(criterion: &mut Criterion) {
 /// Times whole runs of growing size, few times each: the largest would take criterion too long.
 fn growth(sizes: &[(usize, usize)]) {
     println!("\njudge, how it grows (median of a few):");
-    println!("{:>12} {:>12} {:>16} {:>18}", "operations", "seconds", "µs / operation", "times the one above");
+    println!(
+        "{:>12} {:>12} {:>14} {:>16} {:>20} {:>10}",
+        "operations", "seconds", "operations/s", "µs / operation", "times the one above", "peak MiB"
+    );
     let mut before: Option<Duration> = None;
     for (operations, times) in sizes {
         let run = correct(*operations);
@@ -78,12 +81,20 @@ fn growth(sizes: &[(usize, usize)]) {
             .collect();
         took.sort_unstable();
         let median = took[took.len() / 2];
-        let each = median.as_secs_f64() * 1e6 / *operations as f64;
-        let grown =
-            before.map_or("-".to_owned(), |before| format!("{:.1}", median.as_secs_f64() / before.as_secs_f64()));
-        println!("{operations:>12} {:>12.3} {each:>16.2} {grown:>18}", median.as_secs_f64());
+        let seconds = median.as_secs_f64();
+        let (rate, each) = (*operations as f64 / seconds, seconds * 1e6 / *operations as f64);
+        let grown = before.map_or("-".to_owned(), |before| format!("{:.1}", seconds / before.as_secs_f64()));
+        let peak = peak_mib().map_or("-".to_owned(), |peak| peak.to_string());
+        println!("{operations:>12} {seconds:>12.3} {rate:>14.0} {each:>16.2} {grown:>20} {peak:>10}");
         before = Some(median);
     }
+}
+
+/// The most memory that this process ever held, the run on paper included; none where the system does not tell.
+fn peak_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib / 1_024)
 }
 
 criterion_group! {

@@ -67,7 +67,7 @@ pub struct Limit {
 
 /// The limits that a check is about: what it observed begins with each, in k6's spelling.
 pub fn limits(check: &CheckVerdict) -> Vec<Limit> {
-    if !is_threshold(&check.id) {
+    if !is_threshold(&check.id) || check.skipped.is_some() {
         return Vec::new();
     }
     let of = check.id.split_once('.').map(|(_, operation)| format!("{operation} ")).unwrap_or_default();

@@ -51,7 +51,7 @@ pub(crate) async fn service_pool(settings: &Settings) -> Result<PgPool, sqlx::Er
         .acquire_timeout(settings.db_acquire_timeout)
         // A ping per request would double the round trips; a dead connection is found by using it.
         .test_before_acquire(false);
-    let pool = opened(pool, options).await?;
+    let pool = opened(pool.connect_lazy_with(options)).await?;
     // Log in now: the first burst of buyers should not wait for it, one login after another. A database
     // that is too busy for that is no reason not to start: the rest of the logins goes on behind.
     match try_join_all((0..settings.db_pool).map(|_| pool.acquire())).await {
@@ -87,19 +87,19 @@ pub(crate) fn worker_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
 pub(crate) async fn queue_pool(settings: &Settings) -> Result<PgPool, sqlx::Error> {
     let options =
         PgConnectOptions::from_str(settings.database_url.expose())?.application_name("overdraft-reference-jobs");
-    opened(PgPoolOptions::new().max_connections(QUEUE_POOL).acquire_timeout(settings.db_acquire_timeout), options).await
+    let pool = PgPoolOptions::new().max_connections(QUEUE_POOL).acquire_timeout(settings.db_acquire_timeout);
+    opened(pool.connect_lazy_with(options)).await
 }
 
-/// A pool with its first connection. That one may take as many times a request's patience as a call has tries: nobody
-/// waits for an answer yet, and a service that gives up while it starts serves nobody.
-async fn opened(pool: PgPoolOptions, options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {
-    let mut tried = 1;
-    loop {
-        match pool.clone().connect_with(options.clone()).await {
-            Err(sqlx::Error::PoolTimedOut) if tried < TRIES => tried += 1,
-            done => return done,
-        }
-    }
+/// A pool that has logged in once. For that it may wait twice as long as a request: nobody waits for an answer yet,
+/// and a service that gives up on a busy machine serves nobody.
+async fn opened(pool: PgPool) -> Result<PgPool, sqlx::Error> {
+    let first = match pool.acquire().await {
+        Err(sqlx::Error::PoolTimedOut) => pool.acquire().await,
+        done => done,
+    };
+    first.map(drop)?;
+    Ok(pool)
 }
 
 /// Runs `call` until it succeeds, fails for a reason that repeating will not change, or was tried

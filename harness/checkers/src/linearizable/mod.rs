@@ -7,7 +7,7 @@
 //! and Kroening (2015) search each partition of a history for itself, which [`check_each`] does.
 //!
 //! Three of the specification's hints cut the search and change no verdict: an operation that only reads is placed
-//! as soon as it fits, before any other ([`Specification::only_reads`]), of operations that are alike only the one
+//! as soon as it fits, before others that end ([`Specification::only_reads`]), of operations that are alike only the one
 //! with the earliest end is tried ([`Specification::class`]), and a way ends where a read's answer is out of reach
 //! ([`Specification::out_of_reach`]) rather than where the read is due.
 //!
@@ -65,6 +65,9 @@ pub trait Specification {
     fn only_reads(&self, _operation: &Self::Operation, _output: Option<&Self::Output>) -> bool {
         false
     }
+
+    /// Whether [`Specification::out_of_reach`] may ever say yes; where not, it is never asked.
+    const FORESEES: bool = false;
 
     /// Whether an operation that only reads cannot answer `output` any more once this state is reached, whichever
     /// of those that may still come `before` it do, in whatever order. Saying no is always right and only slower.
@@ -175,18 +178,19 @@ impl fmt::Display for Limit {
     }
 }
 
-/// How far an order goes at most, and what it cannot go past. Operations are named by their position in the
-/// history.
+/// How far an order goes, and what it cannot go past. Operations are named by their position in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counterexample<State> {
-    /// The most operations that can be put in order, in that order. Where a specification says what is
-    /// [out of reach](Specification::out_of_reach), it ends as soon as a read is.
+    /// Operations that can be put in order, in that order: the most of all, or where `out_of_reach` those of the
+    /// longest way that was gone.
     pub prefix: Vec<usize>,
     /// The state after them.
     pub state: State,
-    /// The operation that must come next, and cannot; or a read that is out of reach.
+    /// The operation that must come next, and cannot.
     pub stuck: usize,
-    /// Those that overlap it and do not fit either.
+    /// Whether others could still come before `stuck`, which only reads, but none could bring back what it answers.
+    pub out_of_reach: bool,
+    /// Those that overlap it and do not fit either; none where it is out of reach.
     pub beside: Vec<usize>,
 }
 

@@ -1,8 +1,10 @@
 //! The search for an order. See the module above for where it comes from.
 //!
 //! Operations with an end come first, by their call, then those without. An operation is a candidate if it was asked
-//! before the earliest end that is outstanding. Those that only read are tried first, for where one fits nothing else
-//! has to be tried; those without an end last, for an effect that nobody has to see yet is best left for later.
+//! before the earliest end that is outstanding. Of those with an end, reads are tried first, for where one fits nothing
+//! else has to be tried; those without come last, for an effect that nobody has to see yet is best left for later.
+
+use std::cell::Cell;
 
 use super::{
     Answer, Budget, Counterexample, End, Limit, Specification, Timed,
@@ -47,6 +49,8 @@ pub(super) struct Search<'a, S: Specification> {
     class: Vec<Option<u32>>,
     /// By node, whether it only reads: where it fits, there is no need to try anything else in its place.
     reads: Vec<bool>,
+    /// Whether one does.
+    reads_first: bool,
     placed: Placed,
     states: States<S::State>,
     memo: Memo,
@@ -69,6 +73,7 @@ struct Deepest {
     shared: usize,
     state: u32,
     stuck: Option<u32>,
+    out_of_reach: bool,
     beside: Vec<u32>,
 }
 
@@ -93,7 +98,7 @@ impl<'a, S: Specification> Search<'a, S> {
             class.iter().for_each(|class| alike.push(*class, number(node)));
         }
         let reads = |at: &usize| specification.only_reads(&history[*at].operation, history[*at].output.as_ref());
-        let reads = of.iter().map(reads).collect();
+        let reads: Vec<bool> = of.iter().map(reads).collect();
         let mut states = States::new();
         let state = states.number(specification.initial());
         Self {
@@ -109,6 +114,7 @@ impl<'a, S: Specification> Search<'a, S> {
             ends,
             alike,
             class,
+            reads_first: reads.contains(&true),
             reads,
             states,
             memo: Memo::default(),
@@ -130,7 +136,7 @@ impl<'a, S: Specification> Search<'a, S> {
             self.steps += 1;
             let next = match self.candidate(walk) {
                 Candidate::Try(node) => match self.place(node, walk) {
-                    Tried::Placed => match self.out_of_reach() {
+                    Tried::Placed => match self.out_of_reach(node) {
                         None => Some(self.begin()),
                         Some(read) => {
                             self.note(Some(read));
@@ -169,7 +175,8 @@ impl<'a, S: Specification> Search<'a, S> {
     }
 
     fn begin(&self) -> Walk {
-        Walk::Reads(self.calls.first(0))
+        let first = self.calls.first(0);
+        if self.reads_first { Walk::Reads(first) } else { Walk::Closed(first) }
     }
 
     fn following(&self, walk: Walk) -> Walk {
@@ -189,15 +196,24 @@ impl<'a, S: Specification> Search<'a, S> {
         self.ends.first(0).map_or(u64::MAX, |node| end(self.operation(node)))
     }
 
-    /// Of those that could come next, one that only reads and answers what no state to come can answer.
-    fn out_of_reach(&self) -> Option<u32> {
+    /// After an operation was placed: of those that could come next, one that only reads and answers what no state to
+    /// come can answer. All that is looked at counts as steps.
+    fn out_of_reach(&mut self, placed: u32) -> Option<u32> {
+        if !S::FORESEES || self.reads[placed as usize] {
+            return None;
+        }
+        let looked = Cell::new(0);
         let state = self.states.state(self.state);
-        self.until(0, self.frontier()).filter(|node| self.reads[*node as usize]).find(|node| {
+        let candidates = self.until(0, self.frontier()).inspect(|_| looked.set(looked.get() + 1));
+        let found = candidates.filter(|node| self.reads[*node as usize]).find(|node| {
             let read = self.operation(*node);
             let before = self.until(0, end(read)).chain(self.until(1, end(read)));
+            let before = before.inspect(|_| looked.set(looked.get() + 1));
             let mut before = before.map(|node| &self.operation(node).operation);
             self.specification.out_of_reach(state, &read.operation, read.output.as_ref(), &mut before)
-        })
+        });
+        self.steps += looked.get();
+        found
     }
 
     /// The outstanding ones of a list that were asked by then.
@@ -327,8 +343,8 @@ impl<'a, S: Specification> Search<'a, S> {
         None
     }
 
-    /// Keeps the longest order, and what it could not go past: the earliest outstanding end where nothing else is named.
-    fn note(&mut self, stuck: Option<u32>) {
+    /// Keeps the longest order, and what it could not go past: a read out of reach, or else the earliest end.
+    fn note(&mut self, out_of_reach: Option<u32>) {
         let deepest = &mut self.deepest;
         if self.stack.len() <= deepest.nodes.len() && deepest.stuck.is_some() {
             return;
@@ -338,8 +354,12 @@ impl<'a, S: Specification> Search<'a, S> {
         deepest.shared = self.stack.len();
         deepest.state = self.state;
         let must = |node: &u32| self.operation(*node).end == End::Open;
-        let stuck = stuck.or_else(|| self.ends.first(0)).or_else(|| self.until(1, u64::MAX).find(must));
-        self.deepest.beside = self.until(0, self.frontier()).filter(|node| Some(*node) != stuck).collect();
+        let stuck = out_of_reach.or_else(|| self.ends.first(0)).or_else(|| self.until(1, u64::MAX).find(must));
+        self.deepest.beside = match out_of_reach {
+            Some(_) => Vec::new(),
+            None => self.until(0, self.frontier()).filter(|node| Some(*node) != stuck).collect(),
+        };
+        self.deepest.out_of_reach = out_of_reach.is_some();
         self.deepest.stuck = stuck;
     }
 
@@ -351,6 +371,7 @@ impl<'a, S: Specification> Search<'a, S> {
             prefix: deepest.nodes.iter().map(at).collect(),
             state: self.states.state(deepest.state).clone(),
             stuck: at(&deepest.stuck.unwrap_or_default()),
+            out_of_reach: deepest.out_of_reach,
             beside: deepest.beside.iter().map(at).collect(),
         })
     }

@@ -112,6 +112,8 @@ impl Specification for KeyValue {
         matches!(call, KeyValueCall::Get(_))
     }
 
+    const FORESEES: bool = true;
+
     /// Appending only adds behind, so what was answered must begin with the state, or with what a put may make it.
     fn out_of_reach(
         &self,

@@ -13,8 +13,10 @@ pub fn tell<State>(
     describe: impl Fn(usize) -> String,
     state: impl Fn(&State) -> String,
 ) -> String {
-    let Counterexample { prefix, state: reached, stuck, beside } = counterexample;
+    let Counterexample { prefix, state: reached, stuck, out_of_reach, beside } = counterexample;
     let mut text = match prefix.len() {
+        1 if *out_of_reach => "after this operation:\n".to_owned(),
+        number if *out_of_reach => format!("after these {number} operations in order:\n"),
         0 => "no operation can come first\n".to_owned(),
         1 => "only 1 operation can be put in order:\n".to_owned(),
         number => format!("at most {number} operations can be put in order:\n"),
@@ -28,7 +30,9 @@ pub fn tell<State>(
     }
     prefix[left_out..].iter().for_each(|at| line("+", &describe(*at)));
     line("=", &state(reached));
-    line("!", &format!("{} must come next, and cannot", describe(*stuck)));
+    let why =
+        if *out_of_reach { "is not possible any more, whatever comes next" } else { "must come next, and cannot" };
+    line("!", &format!("{} {why}", describe(*stuck)));
     beside.iter().take(LAST).for_each(|at| line("?", &format!("{} does not fit either", describe(*at))));
     if beside.len() > LAST {
         line("?", &format!("and {} more that overlap it", beside.len() - LAST));

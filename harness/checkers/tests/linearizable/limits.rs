@@ -5,6 +5,7 @@ use overdraft_checkers::linearizable::{
     specifications::{
         Account, AccountCall, Bounded, BoundedCall, KeyValue, KeyValueCall, Register, RegisterAnswer, RegisterCall,
     },
+    tell,
 };
 
 /// Concurrent writes of different values and a read of none of them: nearly every subset has to be tried.
@@ -72,7 +73,9 @@ fn appended_texts_in_the_wrong_order_are_given_up_at_once() {
     // One of the reads tells another order: it is named, and not what happens to end first.
     history.push(read("<0><11>"));
     let Answer::Violation(found) = check(&KeyValue, &history, few) else { panic!("two orders were told") };
-    assert!(found.stuck >= writers as usize, "{found:?}");
+    assert!(found.stuck >= writers as usize && found.out_of_reach, "{found:?}");
+    let told = tell(&found, |at| format!("{:?}", history[at].operation), Clone::clone);
+    assert!(told.contains("Get(\"k\") is not possible any more, whatever comes next"), "{told}");
 
     // A text that replaces all brings back what was out of reach, and only if it can still come before.
     let put = |call| Timed::answered(KeyValueCall::Put("k".into(), "<0>".into()), String::new(), call, 3_000);

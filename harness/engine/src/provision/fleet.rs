@@ -113,7 +113,7 @@ impl Fleet {
             instances.len()
         };
         let mut instance = self.launcher.launch(number)?;
-        self.launcher.wait_ready(&mut instance).await?;
+        self.launcher.wait_first_ready(&mut instance).await?;
         let base_url = instance.base_url.clone();
         self.instances.lock().await.push(instance);
         Ok(Some(base_url))

@@ -146,16 +146,25 @@ impl Launcher {
             }
         }
         for instance in &mut instances {
-            if let Err(error) = self.wait_ready(instance).await {
-                // A port can be taken between our asking for it and the target's binding it: another is tried, once.
-                if instance.port.is_none() || instance.ended().is_none() {
-                    return Err(error);
-                }
-                *instance = self.launch(instance.number)?;
-                self.wait_ready(instance).await?;
-            }
+            self.wait_first_ready(instance).await?;
         }
         Ok(instances)
+    }
+
+    /// Waits until one that has just been launched is ready. A port can be taken between our asking for it and the
+    /// target's binding it: one that ends at once is launched on another, and then no more.
+    ///
+    /// # Errors
+    /// Fails if it does not become ready.
+    pub async fn wait_first_ready(&self, instance: &mut Instance) -> Result<(), InstanceError> {
+        let Err(error) = self.wait_ready(instance).await else { return Ok(()) };
+        if instance.port.is_none() || instance.ended().is_none() {
+            return Err(error);
+        }
+        // The first is cleared away, with all that it may have left running, before there is another.
+        instance.process = None;
+        *instance = self.launch(instance.number)?;
+        self.wait_ready(instance).await
     }
 
     /// Starts one instance on a port of its own; it is not waited for.
@@ -241,7 +250,8 @@ impl Launcher {
             self.not_ready(instance, deadline)?;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
+        // Who has ended did not answer: another process has its port.
+        if instance.ended().is_some() { self.not_ready(instance, deadline) } else { Ok(()) }
     }
 
     /// Whether one that is not ready yet may still become so.
