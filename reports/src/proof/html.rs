@@ -57,10 +57,9 @@ fn table(rows: &[Row]) -> Markup {
     markup! {
         table.checks {
             thead { tr {
-                th scope="col" { "Verdict" } th scope="col" { "Defect" } th scope="col" { "What is wrong" }
-                th scope="col" { "Stated check and scenario" } th.n scope="col" { "Caught" } th.n scope="col" { "95 %" }
-                th.n scope="col" { "By the stated check" } th scope="col" { "Other checks" } th.n scope="col" { "Operations" }
-                th.n scope="col" { "Seconds" }
+                th scope="col" { "Verdict" } th scope="col" { "Defect" } th scope="col" { "Stated check and scenario" }
+                th.n scope="col" { "Caught, 95 %" } th.n scope="col" { "By the stated check" } th scope="col" { "Other checks" }
+                th.n scope="col" { "Operations, seconds" }
             } }
             tbody { @for row in rows { (line(row)) } }
         }
@@ -76,15 +75,19 @@ fn line(row: &Row) -> Markup {
     markup! {
         tr class=(class) {
             td { span class=(format!("pill {class}")) { span.sign aria-hidden="true" { (sign(row.standing)) } " " (word) } }
-            th scope="row" { (row.expected.defect) }
-            td { (row.expected.wrong) }
+            th scope="row" { (row.expected.defect) br; span.wrong { (row.expected.wrong) } }
             td { code { (row.expected.caught_by) } br; code { (row.expected.scenario) } }
-            td.n { (row.caught) " of " (row.ran) @if !gaps(row).is_empty() { br; span.quiet { (gaps(row).trim_start_matches("; ")) } } }
-            td.n { (interval(row.interval)) }
+            td.n {
+                (row.caught) " of " (row.ran) br; span.quiet { (interval(row.interval)) }
+                @if !gaps(row).is_empty() { br; span.quiet { (gaps(row).trim_start_matches("; ")) } }
+            }
             td.n { (row.by_stated) }
             td { (others(row)) }
-            td.n { @match row.operations { Some(count) => { (words::count(count)) } None => { "–" } } }
-            td.n { @match row.seconds { Some(seconds) => { (format!("{seconds:.1}")) } None => { "–" } } }
+            td.n {
+                @match row.operations { Some(count) => { (words::count(count)) } None => { "–" } }
+                br;
+                @match row.seconds { Some(seconds) => { (format!("{seconds:.1}")) } None => { "–" } }
+            }
         }
     }
 }
