@@ -14,6 +14,7 @@ use std::{
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group};
 use overdraft_benches::Run;
 use overdraft_checkers::judge;
+use overdraft_engine::memory::peak_kib;
 use overdraft_model::verdict::{Validity, Verdict};
 
 /// Operations of the run on which single checks are measured.
@@ -84,17 +85,10 @@ fn growth(sizes: &[(usize, usize)]) {
         let seconds = median.as_secs_f64();
         let (rate, each) = (*operations as f64 / seconds, seconds * 1e6 / *operations as f64);
         let grown = before.map_or("-".to_owned(), |before| format!("{:.1}", seconds / before.as_secs_f64()));
-        let peak = peak_mib().map_or("-".to_owned(), |peak| peak.to_string());
+        let peak = peak_kib("self").map_or("-".to_owned(), |kib| (kib / 1_024).to_string());
         println!("{operations:>12} {seconds:>12.3} {rate:>14.0} {each:>16.2} {grown:>20} {peak:>10}");
         before = Some(median);
     }
-}
-
-/// The most memory that this process ever held, the run on paper included; none where the system does not tell.
-fn peak_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib / 1_024)
 }
 
 criterion_group! {

@@ -25,7 +25,7 @@ pub mod collect;
 mod customer;
 pub mod http;
 pub mod keeper;
-mod memory;
+pub mod memory;
 pub mod nemesis;
 pub mod progress;
 pub mod provision;

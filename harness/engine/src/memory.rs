@@ -22,7 +22,10 @@ pub(crate) async fn watch(fleet: Fleet, end: CancellationToken) -> Option<Memory
     }
 }
 
-fn peak_kib(process: &str) -> Option<u64> {
+/// The most memory that a process ever held, in KiB (`VmHWM` of Linux): of its id, or of `self`. None where the system
+/// does not tell.
+#[must_use]
+pub fn peak_kib(process: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()

@@ -16,12 +16,22 @@ use super::{
 /// How many steps between two questions to the caller's clock.
 const BETWEEN: u64 = 4_096;
 
-/// Where the walk over the candidates stands.
+/// Where the walk over the candidates stands: at a node of those that it goes through now.
 #[derive(Clone, Copy)]
-enum Walk {
-    Reads(Option<u32>),
-    Closed(Option<u32>),
-    Open(Option<u32>),
+struct Walk {
+    through: Through,
+    at: Option<u32>,
+}
+
+/// What a walk goes through, one after the other.
+#[derive(Clone, Copy)]
+enum Through {
+    /// Those with an end that only read.
+    Reads,
+    /// The others with an end.
+    Closed,
+    /// Those without an end.
+    Open,
 }
 
 /// One placed operation, and how to go on without it.
@@ -147,12 +157,14 @@ impl<'a, S: Specification> Search<'a, S> {
                     Tried::DeadEnd => self.retreat(),
                 },
                 Candidate::Skip => Some(self.following(walk)),
-                Candidate::NoRead => Some(Walk::Closed(self.calls.first(0))),
-                Candidate::NoneWithEnd => Some(Walk::Open(self.calls.first(1))),
-                Candidate::None => {
-                    self.note(None);
-                    self.retreat()
-                }
+                Candidate::None => match walk.through {
+                    Through::Reads => Some(self.walk(Through::Closed)),
+                    Through::Closed => Some(self.walk(Through::Open)),
+                    Through::Open => {
+                        self.note(None);
+                        self.retreat()
+                    }
+                },
             };
             let Some(next) = next else { return self.violation() };
             walk = next;
@@ -175,16 +187,15 @@ impl<'a, S: Specification> Search<'a, S> {
     }
 
     fn begin(&self) -> Walk {
-        let first = self.calls.first(0);
-        if self.reads_first { Walk::Reads(first) } else { Walk::Closed(first) }
+        self.walk(if self.reads_first { Through::Reads } else { Through::Closed })
     }
 
-    fn following(&self, walk: Walk) -> Walk {
-        match walk {
-            Walk::Reads(node) => Walk::Reads(node.and_then(|node| self.calls.next(node))),
-            Walk::Closed(node) => Walk::Closed(node.and_then(|node| self.calls.next(node))),
-            Walk::Open(node) => Walk::Open(node.and_then(|node| self.calls.next(node))),
-        }
+    fn walk(&self, through: Through) -> Walk {
+        Walk { through, at: self.calls.first(u32::from(matches!(through, Through::Open))) }
+    }
+
+    fn following(&self, Walk { through, at }: Walk) -> Walk {
+        Walk { through, at: at.and_then(|node| self.calls.next(node)) }
     }
 
     fn operation(&self, node: u32) -> &'a Timed<S::Operation, S::Output> {
@@ -207,10 +218,12 @@ impl<'a, S: Specification> Search<'a, S> {
         let candidates = self.until(0, self.frontier()).inspect(|_| looked.set(looked.get() + 1));
         let found = candidates.filter(|node| self.reads[*node as usize]).find(|node| {
             let read = self.operation(*node);
-            let before = self.until(0, end(read)).chain(self.until(1, end(read)));
-            let before = before.inspect(|_| looked.set(looked.get() + 1));
-            let mut before = before.map(|node| &self.operation(node).operation);
-            self.specification.out_of_reach(state, &read.operation, read.output.as_ref(), &mut before)
+            let others = self.until(0, end(read)).chain(self.until(1, end(read))).filter(|other| other != node);
+            let before = others.inspect(|_| looked.set(looked.get() + 1));
+            let mut before = before.map(|node| &self.operation(node).operation).peekable();
+            // A read before which nothing can come any more is due, and found not to fit without this.
+            before.peek().is_some()
+                && self.specification.out_of_reach(state, &read.operation, read.output.as_ref(), &mut before)
         });
         self.steps += looked.get();
         found
@@ -224,24 +237,13 @@ impl<'a, S: Specification> Search<'a, S> {
 
     fn candidate(&mut self, walk: Walk) -> Candidate {
         let frontier = self.frontier();
-        let in_time = |node: &u32| self.operation(*node).call <= frontier;
-        let node = match walk {
-            Walk::Reads(node) => match node.filter(in_time) {
-                Some(node) if self.reads[node as usize] => node,
-                Some(_) => return Candidate::Skip,
-                None => return Candidate::NoRead,
-            },
-            Walk::Closed(node) => match node.filter(in_time) {
-                Some(node) if self.reads[node as usize] => return Candidate::Skip,
-                Some(node) => node,
-                None => return Candidate::NoneWithEnd,
-            },
-            Walk::Open(node) => match node.filter(in_time) {
-                Some(node) => node,
-                None => return Candidate::None,
-            },
+        let Some(node) = walk.at.filter(|node| self.operation(*node).call <= frontier) else { return Candidate::None };
+        let here = match walk.through {
+            Through::Reads => self.reads[node as usize],
+            Through::Closed => !self.reads[node as usize],
+            Through::Open => true,
         };
-        if self.operation(node).after.is_some_and(|at| !self.placed.holds(self.node_of[at])) {
+        if !here || self.operation(node).after.is_some_and(|at| !self.placed.holds(self.node_of[at])) {
             return Candidate::Skip;
         }
         match self.class[node as usize] {
@@ -380,8 +382,6 @@ impl<'a, S: Specification> Search<'a, S> {
 enum Candidate {
     Try(u32),
     Skip,
-    NoRead,
-    NoneWithEnd,
     None,
 }
 

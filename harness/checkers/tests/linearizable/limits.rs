@@ -57,16 +57,13 @@ fn operations_that_are_alike_do_not_multiply() {
 #[test]
 fn appended_texts_in_the_wrong_order_are_given_up_at_once() {
     let (writers, mut history) = (12_u64, Vec::new());
-    let text = |count: u64| (0..count).rev().map(|at| format!("<{at}>")).collect::<String>();
-    for at in 0..writers {
-        let append = KeyValueCall::Append("k".into(), format!("<{}>", writers - 1 - at));
-        history.push(Timed::answered(append, String::new(), writers - at, 1_000));
+    let texts: Vec<String> = (0..writers).map(|at| format!("<{}>", writers - 1 - at)).collect();
+    for (text, call) in texts.iter().zip((0..writers).rev()) {
+        let append = KeyValueCall::Append("k".into(), text.clone());
+        history.push(Timed::answered(append, String::new(), call, 1_000));
     }
-    let whole = text(writers);
     let read = |answer: &str| Timed::answered(KeyValueCall::Get("k".into()), answer.to_owned(), 500, 2_000);
-    history.extend(
-        (1..=writers).map(|count| read(&whole[..whole.match_indices('>').nth(count as usize - 1).unwrap().0 + 1])),
-    );
+    history.extend((1..=texts.len()).map(|count| read(&texts[..count].concat())));
     let few = Budget { steps: 10_000, ..Budget::default() };
     assert_eq!(check(&KeyValue, &history, few), Answer::Linearizable);
 
